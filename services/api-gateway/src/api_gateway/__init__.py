@@ -1,0 +1,1 @@
+"""The HTTP API: reads the others' read models, accepts outreach events."""

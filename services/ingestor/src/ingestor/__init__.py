@@ -1,0 +1,1 @@
+"""Reads Cliniko and publishes what changed."""

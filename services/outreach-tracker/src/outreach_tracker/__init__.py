@@ -1,0 +1,1 @@
+"""Follows each outreach message to its outcome."""

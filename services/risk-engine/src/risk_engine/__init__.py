@@ -1,0 +1,1 @@
+"""Keeps one timeline per patient and what follows from it."""

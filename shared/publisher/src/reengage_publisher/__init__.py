@@ -1,0 +1,1 @@
+"""Publishes outreach events to Reengage from other Python systems."""

@@ -1,0 +1,1 @@
+"""Plumbing and contracts that all services of Reengage use."""
