@@ -36,7 +36,12 @@ def main() -> int:
 
 def member_files() -> set[Path]:
     """Every member's pyproject.toml."""
-    patterns = ("shared/pyproject.toml", "shared/*/pyproject.toml", "services/*/pyproject.toml", "deploy/reengage/pyproject.toml")
+    patterns = (
+        "shared/pyproject.toml",
+        "shared/*/pyproject.toml",
+        "services/*/pyproject.toml",
+        "deploy/reengage/pyproject.toml",
+    )
     return {path for pattern in patterns for path in ROOT.glob(pattern)}
 
 
@@ -48,7 +53,14 @@ def compile_lock(uv: str, lines: list[str], target: Path, *, constraint: Path | 
         if target.exists():
             lock.write_text(target.read_text())
         command = [uv, "pip", "compile", str(wanted), "-o", str(lock), "--universal", "--python-version", "3.11"]
-        command += ["--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate", "--quiet"]
+        command += [
+            "--generate-hashes",
+            "--no-emit-index-url",
+            "--no-emit-find-links",
+            "--no-header",
+            "--no-annotate",
+            "--quiet",
+        ]
         command += ["--constraint", str(constraint)] if constraint else []
         subprocess.run(command, check=True)
         target.write_text(HEADER + lock.read_text())

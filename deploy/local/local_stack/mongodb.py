@@ -1,0 +1,79 @@
+"""A MongoDB server of one's own: a replica set of one, so that transactions work; loopback only."""
+
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from local_stack import artifacts
+from local_stack.processes import Program
+from local_stack.settings import HOST
+
+CACHE_GB = 1
+REPLICA_SET = "rs0"
+NOT_YET_INITIATED = 94
+INVALID_CONFIGURATION = 93
+
+
+def prepare(folder: Path, port: int) -> Program:
+    """The server's program."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = [
+        artifacts.mongod(),
+        "--dbpath",
+        folder,
+        "--port",
+        str(port),
+        "--bind_ip",
+        HOST,
+        "--replSet",
+        REPLICA_SET,
+    ]
+    command += ["--wiredTigerCacheSizeGB", str(CACHE_GB), "--oplogSize", "990", "--nounixsocket", "--quiet"]
+    command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    return Program("mongodb", command)
+
+
+def make_primary(port: int) -> bool:
+    """Take one step towards a replica set of one, and say whether it takes writes now.
+
+    A folder that was last used under another port is moved to this one.
+    """
+    host = f"{HOST}:{port}"
+    with _client(f"mongodb://{host}/?directConnection=true") as client:
+        try:
+            if client.admin.command("hello").get("isWritablePrimary"):
+                return True
+            _configure(client, {"_id": 0, "host": host})
+        except PyMongoError:
+            return False
+    return False
+
+
+def _configure(client: MongoClient[dict[str, Any]], member: dict[str, Any]) -> None:
+    try:
+        known = client.admin.command("replSetGetConfig")["config"]
+    except OperationFailure as problem:
+        if problem.code != NOT_YET_INITIATED:
+            raise
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+        return
+    if known["members"][0]["host"] != member["host"]:
+        known["members"][0]["host"] = member["host"]
+        known["version"] += 1
+        client.admin.command({"replSetReconfig": known, "force": True})
+
+
+def answers(uri: str) -> bool:
+    """Whether a server that takes writes answers there now."""
+    with _client(uri) as client:
+        try:
+            client.admin.command("ping")
+            return bool(client.is_primary)
+        except PyMongoError:
+            return False
+
+
+def _client(uri: str) -> MongoClient[dict[str, Any]]:
+    return MongoClient(uri, serverSelectionTimeoutMS=1000, connectTimeoutMS=1000)

@@ -1,0 +1,42 @@
+"""What all tests share: real servers for those that ask for them, and marks by folder."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support import servers
+
+FOLDER_MARKS = {"integration", "e2e", "faults", "browser"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its layer, so that `-m "not integration"` means what it says."""
+    here = Path(__file__).parent
+    for item in items:
+        layer = item.path.relative_to(here).parts[0]
+        if layer in FOLDER_MARKS:
+            item.add_marker(layer)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """The bootstrap servers of a real Kafka. Topics are not created by themselves: take unique names."""
+    with servers.kafka_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> Iterator[str]:
+    """The URI of a real MongoDB replica set: transactions and change streams work."""
+    with servers.mongodb_server() as uri:
+        yield uri
+
+
+@pytest.fixture
+def unique_name(request: pytest.FixtureRequest) -> str:
+    """A name that no other test or run has; fit for a topic, a group, a database, a collection."""
+    words = re.sub(r"[^a-z0-9]+", "_", request.node.name.lower().removeprefix("test_"))[:24].strip("_")
+    return f"{words}_{uuid.uuid4().hex[:12]}"
