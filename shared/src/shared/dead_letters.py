@@ -1,0 +1,102 @@
+"""Records that can never succeed: how they are set aside, and when that must stop."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka.errors import MessageSizeTooLargeError
+
+from rules.instants import format_instant
+from shared.faults import StatedError
+from shared.kafka import KeyedProducer, Outgoing
+from shared.records import Record
+from shared.topics import MAX_RECORD_BYTES, dead_letters_of
+
+PREFIX = "dlq-"
+TOPIC, PARTITION, OFFSET = "dlq-topic", "dlq-partition", "dlq-offset"
+ERROR, ATTEMPTS, AT, TRUNCATED = "dlq-error", "dlq-attempts", "dlq-at", "dlq-truncated"
+
+
+class FailureLimitError(StatedError):
+    """Most records fail by an error of our own code: setting them aside would lose good ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that can never succeed. `error`: class and reason, without any value of it."""
+
+    record: Record
+    error: str
+    unexpected: bool = False
+    """Whether an exception of our own code is the reason, and not a rule that the record breaks."""
+    attempts: int = 1
+
+    @classmethod
+    def invalid(cls, record: Record, reason: str) -> "DeadLetter":
+        """For a record that breaks a rule."""
+        return cls(record, f"InvalidEvent: {reason}")
+
+    @classmethod
+    def of_exception(cls, record: Record, fault: BaseException, attempts: int = 1) -> "DeadLetter":
+        """For a record on which our code fails; the exception's message is not told."""
+        return cls(record, f"{type(fault).__name__}: unexpected", unexpected=True, attempts=attempts)
+
+
+class FailureLimit:
+    """Stops the consumer when of the last `window` records more than half failed unexpectedly."""
+
+    def __init__(self, window: int = 200) -> None:
+        self._window = window
+        self._failures: deque[bool] = deque(maxlen=window)
+
+    def count(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> None:
+        """Counts a batch; raises FailureLimitError, and then none of it is to be set aside."""
+        failed = {id(letter.record) for letter in dead if letter.unexpected}
+        if not failed and not any(self._failures):
+            return
+        self._failures.extend(id(record) in failed for record in records)
+        if sum(self._failures) * 2 > self._window:
+            raise FailureLimitError(
+                f"of the last {len(self._failures)} records {sum(self._failures)} failed by an "
+                "error of this program; it stops, and nothing is lost"
+            )
+
+
+async def set_aside(producer: KeyedProducer, dead: Sequence[DeadLetter], at: int) -> None:
+    """Returns once Kafka has all of them in the dead-letter topics, as they came."""
+    try:
+        await producer.publish_all([_outgoing(letter, at) for letter in dead])
+    except MessageSizeTooLargeError:
+        await producer.publish_all([_shortened(_outgoing(letter, at)) for letter in dead])
+
+
+def _outgoing(letter: DeadLetter, at: int) -> Outgoing:
+    record = letter.record
+    own = [(name, value or b"") for name, value in record.headers if not name.startswith(PREFIX)]
+    told = {
+        TOPIC: record.topic,
+        PARTITION: str(record.partition),
+        OFFSET: str(record.offset),
+        ERROR: letter.error,
+        ATTEMPTS: str(letter.attempts + _earlier_attempts(record)),
+        AT: format_instant(at),
+    }
+    headers = [*own, *((name, value.encode()) for name, value in told.items())]
+    value = b"" if record.value is None and record.key is None else record.value
+    return Outgoing(dead_letters_of(record.topic), record.key, value, headers)
+
+
+def _earlier_attempts(record: Record) -> int:
+    """A replayed dead letter carries the count of its attempts so far."""
+    for name, value in record.headers:
+        if name == ATTEMPTS and value is not None and value.isdigit():
+            return int(value[:9])
+    return 0
+
+
+def _shortened(letter: Outgoing) -> Outgoing:
+    """A record that was compressed can be larger than any that Kafka takes: its begin is kept."""
+    if letter.value is None or len(letter.value) <= 2 * MAX_RECORD_BYTES:
+        return letter
+    headers = [*letter.headers, (TRUNCATED, str(len(letter.value)).encode())]
+    return Outgoing(letter.topic, letter.key, letter.value[:MAX_RECORD_BYTES], headers)

@@ -1,0 +1,236 @@
+"""Topics, and how records get into them: acknowledged by all replicas, in order for each key."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from aiokafka.structs import RecordMetadata
+
+from shared.faults import StatedError, TransientError, describe, is_transient
+from shared.logs import log_of
+from shared.topics import DEAD_LETTER_RETENTION_MS, PARTITIONS, TOPICS, Topic
+
+LARGEST_REQUEST_BYTES = 4 * 1024 * 1024
+"""A dead letter holds a stranger's record (at most 1 MiB by the broker's default) and headers."""
+
+_DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024
+
+Headers = Sequence[tuple[str, bytes]]
+
+_log = log_of("kafka")
+
+
+class PublishingError(TransientError):
+    """Kafka did not acknowledge in time, or the producer broke; nothing is known of the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record on its way; records of one key keep their order."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+async def ensure_topics(
+    bootstrap_servers: str, topics: Iterable[Topic] = TOPICS, *, patience: float | None = None
+) -> None:
+    """Creates what is missing of the topics and their dead-letter topics; idempotent.
+
+    Waits for a Kafka that is away, at most `patience` seconds (None: as long as it takes).
+    """
+    wanted = tuple(topics)
+    delay = 0.2
+    async with asyncio.timeout(patience):
+        while True:
+            try:
+                await _create_missing(bootstrap_servers, wanted)
+            except (KafkaError, OSError, TimeoutError) as fault:
+                _log.warning("waiting for Kafka", error=fault, waited=delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+
+async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
+    await asyncio.wait_for(admin.start(), 15)
+    try:
+        existing = set(await admin.list_topics())
+        brokers = len((await admin.describe_cluster())["brokers"])
+        missing = [new for new in _new_topics(topics, min(3, brokers)) if new.name not in existing]
+        if not missing:
+            return
+        answer = await admin.create_topics(missing)
+        for topic, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(topic)
+    finally:
+        await admin.close()
+
+
+def _new_topics(topics: Sequence[Topic], replicas: int) -> Iterable[NewTopic]:
+    for topic in topics:
+        configs = (
+            {"cleanup.policy": "compact"} if topic.retention_ms is None else {"retention.ms": str(topic.retention_ms)}
+        )
+        yield NewTopic(topic.name, PARTITIONS, replicas, topic_configs=configs)
+        yield NewTopic(
+            topic.dead_letters,
+            PARTITIONS,
+            replicas,
+            topic_configs={
+                "retention.ms": str(DEAD_LETTER_RETENTION_MS),
+                "max.message.bytes": str(_DEAD_LETTER_MAX_BYTES),
+            },
+        )
+
+
+class KeyedProducer:
+    """Publishes records, idempotently and with acks of all replicas, in order for each key.
+
+    aiokafka's idempotent producer never gives a batch up, and one that lost count of its sequence
+    numbers stays broken: so waiting is bounded here, and after any failure the next record gets
+    a new producer. A failure leaves open whether the records arrived: publish them again.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        client_id: str = "reengage",
+        linger_ms: int = 5,
+        patience: float = 15.0,
+    ) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._client_id = client_id
+        self._linger_ms = linger_ms
+        self._patience = patience
+        self._producer: AIOKafkaProducer | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Connects, waiting for Kafka as long as it takes."""
+        while True:
+            try:
+                await self._open()
+            except PublishingError as fault:
+                _log.warning("waiting for Kafka", error=fault)
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def stop(self) -> None:
+        """Sends what is buffered, at most for five seconds, and disconnects."""
+        self._closed = True
+        producer = self._producer
+        if producer is None:
+            return
+        with suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(producer.flush(), 5)
+        await self._discard(producer, PublishingError("the producer was stopped"))
+
+    async def publish(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()
+    ) -> RecordMetadata:
+        """Where the record is, once all replicas have it; raises PublishingError."""
+        (place,) = await self.publish_all([Outgoing(topic, key, value, headers)])
+        return place
+
+    async def publish_all(self, records: Iterable[Outgoing]) -> list[RecordMetadata]:
+        """Where the records are, in their order, once all of them are acknowledged.
+
+        Raises PublishingError when any of them is not; publishing all again is then right. What
+        can never be published (too large for Kafka) raises aiokafka's error of that name.
+        """
+        producer = await self._open()
+        try:
+            async with asyncio.timeout(self._patience):
+                acks = [
+                    await producer.send(record.topic, record.value, record.key, headers=list(record.headers))
+                    for record in records
+                ]
+                places = await asyncio.gather(*acks, return_exceptions=True)
+        except MessageSizeTooLargeError:  # refused here, before Kafka or the producer knew of it
+            raise
+        except (KafkaError, TimeoutError, OSError) as fault:
+            raise await self._give_up(producer, fault) from fault
+        for place in places:
+            if isinstance(place, BaseException):
+                raise await self._give_up(producer, place) from place
+        return [place for place in places if not isinstance(place, BaseException)]
+
+    async def _give_up(self, producer: AIOKafkaProducer, fault: BaseException) -> BaseException:
+        failed = PublishingError(f"Kafka did not acknowledge: {describe(fault)}")
+        await self._discard(producer, failed)
+        return failed if is_transient(fault) else fault
+
+    async def flush(self) -> None:
+        """Returns when all that was handed over is acknowledged; raises PublishingError."""
+        if self._producer is None:
+            return
+        try:
+            await asyncio.wait_for(self._producer.flush(), self._patience)
+        except (KafkaError, TimeoutError) as fault:
+            raise PublishingError(f"Kafka did not acknowledge: {describe(fault)}") from fault
+
+    async def _open(self) -> AIOKafkaProducer:
+        async with self._opening:
+            if self._closed:
+                raise StatedError("the producer was stopped")
+            if self._producer is None:
+                self._producer = await self._connect()
+            return self._producer
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap_servers,
+            client_id=self._client_id,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=self._linger_ms,
+            max_batch_size=256 * 1024,
+            max_request_size=LARGEST_REQUEST_BYTES,
+            request_timeout_ms=10_000,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                await producer.start()
+        except BaseException as fault:
+            failed = PublishingError(f"Kafka is away: {describe(fault)}")
+            await self._discard(producer, failed)
+            if isinstance(fault, KafkaError | TimeoutError | OSError):
+                raise failed from fault
+            raise
+        return producer
+
+    async def _discard(self, producer: AIOKafkaProducer, reason: PublishingError) -> None:
+        """Ends a producer at once: its `stop` would wait for batches that never expire.
+
+        What it still holds must not be sent later, behind newer records of the same key.
+        """
+        if self._producer is producer:
+            self._producer = None
+        if producer._closed:  # noqa: SLF001
+            return
+        producer._closed = True  # noqa: SLF001 - there is no public way to stop without flushing
+        producer._message_accumulator.fail_all(reason)  # noqa: SLF001
+        sending = producer._sender.sender_task  # noqa: SLF001
+        if sending is not None:
+            sending.cancel()
+        await producer.client.close()

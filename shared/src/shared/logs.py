@@ -1,0 +1,157 @@
+"""What the logs say: JSON lines on standard output, of listed keys only, never of patients."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from shared.faults import describe, place_of
+
+ALLOWED_KEYS = frozenset(
+    (
+        "attempt",
+        "attempts",
+        "batch",
+        "batches",
+        "changed",
+        "conflicts",
+        "count",
+        "dead_letters",
+        "detail",
+        "driver",
+        "dropped",
+        "error",
+        "event",
+        "events",
+        "exit_code",
+        "full",
+        "generation",
+        "group",
+        "host",
+        "instance",
+        "key_id",
+        "lag",
+        "level",
+        "method",
+        "milliseconds",
+        "module",
+        "offset",
+        "organization_id",
+        "pages",
+        "partition",
+        "partitions",
+        "path",
+        "place",
+        "port",
+        "published",
+        "read",
+        "reason",
+        "reasons",
+        "records",
+        "remaining",
+        "request_id",
+        "resource",
+        "revision",
+        "route",
+        "rules_version",
+        "seconds",
+        "service",
+        "settings_revision",
+        "signal",
+        "skipped",
+        "stale",
+        "state",
+        "status",
+        "sync_request_id",
+        "task",
+        "timestamp",
+        "topic",
+        "topics",
+        "type",
+        "version",
+        "waited",
+        "written",
+    )
+)
+"""The only keys a line may have; the others are dropped, and `dropped` counts them."""
+
+# Of foreign code only these write messages without values of records.
+_TRUSTED_LOGGERS = ("aiokafka", "uvicorn.error", "faststream")
+
+
+def configure_logs(service: str, instance: str, level: str = "info") -> None:
+    """Makes structlog and the standard library write JSON lines of this service to stdout."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _with(service=service, instance=instance),
+            _tell_of_exceptions,
+            _allow_listed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(logging.WARNING)
+    for name in list(logging.root.manager.loggerDict):
+        foreign = logging.getLogger(name)
+        foreign.handlers, foreign.propagate = [], True
+        if foreign.level < logging.WARNING:
+            foreign.setLevel(logging.WARNING)
+
+
+def log_of(name: str) -> structlog.typing.FilteringBoundLogger:
+    """The logger of a module; its lines carry the name as `module`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
+    return logger
+
+
+def _with(**constants: str) -> structlog.typing.Processor:
+    def add(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        for key, value in constants.items():
+            line.setdefault(key, value)
+        return line
+
+    return add
+
+
+def _tell_of_exceptions(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Replaces an exception by its class and place: messages can quote values."""
+    fault = line.pop("exc_info", None)
+    if fault is True:
+        fault = sys.exc_info()[1]
+    if isinstance(fault, tuple):
+        fault = fault[1]
+    if isinstance(line.get("error"), BaseException):
+        fault = line["error"]
+    if isinstance(fault, BaseException):
+        line["error"] = describe(fault)
+        line.setdefault("place", place_of(fault))
+    return line
+
+
+def _allow_listed(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    unlisted = [key for key in line if key not in ALLOWED_KEYS]
+    for key in unlisted:
+        del line[key]
+    if unlisted:
+        line["dropped"] = len(unlisted)
+    return line
+
+
+class _ToStructlog(logging.Handler):
+    """Hands lines of the standard library over, without what could be a value."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage() if record.name.startswith(_TRUSTED_LOGGERS) else str(record.msg)
+        structlog.get_logger(module=record.name).log(
+            record.levelno, text.splitlines()[0][:500] if text else "", exc_info=record.exc_info
+        )
