@@ -1,9 +1,10 @@
 """A slow and obvious second opinion on every number of the API; imports nothing of the project.
 
-It follows /spec/definitions.md sentence by sentence; where a sentence can be read in two ways,
-the comment "READING" beside the rule says which one was taken.
+It follows definitions.md sentence by sentence; where a sentence can be read in two ways, the
+comment "READING" beside the rule says which one was taken.
 """
 
 from .answers import Clinic, Oracle
+from .large_sets import medscheduler_clinic, vitoria_clinic
 
-__all__ = ["Clinic", "Oracle"]
+__all__ = ["Clinic", "Oracle", "medscheduler_clinic", "vitoria_clinic"]
