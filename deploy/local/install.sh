@@ -63,8 +63,8 @@ mongod_there() { [ -n "${MONGODB_URI:-}" ] || command -v mongod >/dev/null; }
 servers() {
   local missing=()
   if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then java_suits || missing+=(openjdk-17-jre-headless); fi
-  kafka_there || [ -f .cache/servers/kafka.ready ] || command -v mvn >/dev/null || missing+=(maven)
-  mongod_there || ldconfig -p | grep -q 'libcurl\.so\.4' || missing+=(libcurl4)
+  kafka_there || compgen -G '.cache/servers/kafka-*' >/dev/null || command -v mvn >/dev/null || missing+=(maven)
+  mongod_there || ldconfig -p | grep 'libcurl\.so\.4' >/dev/null || missing+=(libcurl4)
   if [ ${#missing[@]} -gt 0 ]; then apt_need "${missing[@]}"; fi
 }
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 
 from local_stack import artifacts, kafka, mongodb
 from local_stack.problems import StackError
@@ -13,13 +14,13 @@ NEEDED_BYTES = 2_000_000_000
 BUSY_ADVICE = "is taken by another program: stop that one, or choose another with"
 
 
-def before_start(settings: Settings, *, services: bool = True, extra_ports: dict[int, str] | None = None) -> None:
+def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = None) -> None:
     """Raise StackError on the first thing that would stop this stack from running."""
     _disk(settings)
     _programs(settings)
-    ports = settings.own_ports() | (extra_ports or {})
+    ports = settings.own_ports() | dict(extra_ports or {})
     for port, variable in ports.items():
-        if (services or variable != "REENGAGE_GATEWAY_PORT") and busy(port):
+        if busy(port):
             raise StackError(f"port {port} {BUSY_ADVICE} {variable}")
     if settings.given_mongodb and not mongodb.answers(settings.given_mongodb):
         raise StackError(

@@ -1,7 +1,7 @@
 """The servers that a stack brings itself: started side by side, awaited together."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from local_stack import kafka, mongodb, processes
 from local_stack.problems import StackError
@@ -12,13 +12,13 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
 
-def start(settings: Settings, names: Sequence[str]) -> list[Process]:
-    """Start these ("mongodb", "kafka") and return when they answer; none is left when one fails."""
+def start(settings: Settings, names: Sequence[str], *, called_off: Callable[[], bool] = bool) -> list[Process]:
+    """Start these ("mongodb", "kafka") and return when they answer, or when called off; none is left when one fails."""
     started: list[Process] = []
     try:
         for name in names:
             started.append(start_one(settings, name))  # noqa: PERF401 - kept one by one, to be stopped on a failure
-        _await(settings, started)
+        _await(settings, started, called_off)
     except BaseException:
         processes.stop(started, within=STOP_SECONDS)
         raise
@@ -41,10 +41,12 @@ def answers(settings: Settings, name: str) -> bool:
     return kafka.answers(settings.kafka_bootstrap_servers)
 
 
-def _await(settings: Settings, started: Sequence[Process]) -> None:
+def _await(settings: Settings, started: Sequence[Process], called_off: Callable[[], bool]) -> None:
     deadline = time.monotonic() + settings.start_timeout
     waiting = list(started)
-    while waiting := [process for process in waiting if not _answers_or_fails(settings, process)]:
+    while not called_off() and (
+        waiting := [process for process in waiting if not _answers_or_fails(settings, process)]
+    ):
         if time.monotonic() > deadline:
             log = settings.logs / f"{waiting[0].name}.log"
             raise StackError(f"{waiting[0].name} does not answer after {settings.start_timeout:.0f} s, see {log}")

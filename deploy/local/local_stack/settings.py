@@ -24,6 +24,7 @@ class Settings:
     sandbox_port: int = 8400
     given_kafka: str | None = None
     given_mongodb: str | None = None
+    programs: Path = ROOT / ".venv" / "bin"
     start_timeout: float = 120.0
 
     @classmethod
@@ -40,6 +41,7 @@ class Settings:
             sandbox_port=_port(environ, "REENGAGE_SANDBOX_PORT", cls.sandbox_port),
             given_kafka=environ.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             given_mongodb=environ.get("MONGODB_URI") or None,
+            programs=Path(environ.get("REENGAGE_PROGRAMS") or cls.programs),
             start_timeout=float(environ.get("REENGAGE_START_TIMEOUT") or cls.start_timeout),
         )
 

@@ -1,0 +1,174 @@
+"""The whole system with a made-up clinic, until Ctrl-C."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import httpx
+
+from local_stack import board, commands, environment, processes
+from local_stack.problems import StackError
+from local_stack.processes import Process, Program
+from local_stack.settings import HOST, ROOT, Settings
+
+ORGANIZATION = "org_demo"
+TIME_ZONE = "Australia/Sydney"
+SYNC_INTERVAL_SECONDS = "15"
+REQUESTS_PER_MINUTE = "6000"  # Cliniko allows 200; the sandbox is on this machine
+GIVE_UP_SECONDS = 30.0
+STATUS_SECONDS = 3.0
+
+
+def run(settings: Settings) -> int:
+    """Start everything, show the way in, stay until told to end, end everything. Returns the exit status."""
+    if board.has_supervisor(settings):
+        raise StackError(f"the stack in {settings.home} is already running: run `make down` first")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_interrupt)
+    os.environ.setdefault("SYNC_INTERVAL", SYNC_INTERVAL_SECONDS)
+    try:
+        commands.up(settings, extra_ports={settings.sandbox_port: "REENGAGE_SANDBOX_PORT"})
+        demo = _Demo(settings)
+        demo.prepare()
+        demo.show_the_way_in()
+        return demo.stay()
+    except KeyboardInterrupt:
+        print("\nstopping")
+        return 0
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        commands.down(settings)
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class _Demo:
+    """The clinic beside a running stack."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._environment = {
+            **os.environ,
+            **environment.of_stack(settings),
+            "PYTHONPATH": str(ROOT / "tests"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._sandbox_url = f"http://{HOST}:{settings.sandbox_port}"
+        self._key = self._clinic_key()
+        self._token = ""
+
+    def prepare(self) -> None:
+        """Bring the clinic, connect it, and wait until its numbers can be read."""
+        python, port = sys.executable, str(self._settings.sandbox_port)
+        serve = ["--serve", f"{self._key}=demo", "--drift", "--requests-per-minute", REQUESTS_PER_MINUTE]
+        sandbox = self._start(Program("sandbox", [python, "-m", "support.sandbox", "--port", port, *serve]))
+        self._await_sandbox(sandbox)
+        self._add_organization()
+        self._token = self._new_token()
+        self._reengage("sync", ORGANIZATION, "--wait")
+        self._start_drip()
+        self._reengage("status", "--wait", "--timeout", "120")
+
+    def _start(self, program: Program) -> Process:
+        program = Program(program.name, program.command, self._environment)
+        return processes.start(program, logs=self._settings.logs, run=self._settings.run / "demo")
+
+    def _start_drip(self) -> None:
+        self._start(Program("drip", [sys.executable, "-m", "support.demo_clinic.drip"]))
+
+    def _clinic_key(self) -> str:
+        """The clinic's key, the same at every start of this home."""
+        file = self._settings.home / "demo.key"
+        if not file.exists():
+            processes.write_whole(file, f"demo-{secrets.token_hex(16)}-au1\n", mode=0o600)
+        return file.read_text().strip()
+
+    def _await_sandbox(self, sandbox: Process) -> None:
+        log = self._settings.logs / "sandbox.log"
+        deadline = time.monotonic() + GIVE_UP_SECONDS
+        while True:
+            if not sandbox.alive() or time.monotonic() > deadline:
+                raise StackError(f"the sandbox does not start, see {log}:\n{processes.tail(log)}")
+            try:
+                httpx.get(f"{self._sandbox_url}/v1/businesses", auth=(self._key, ""), timeout=5)
+            except httpx.HTTPError:
+                time.sleep(0.1)
+            else:
+                return
+
+    def _add_organization(self) -> None:
+        known = self._reengage("org", "list", "--json")
+        if ORGANIZATION in known:
+            self._reengage("org", "remove", ORGANIZATION, "--yes")
+        key = ["--cliniko-api-key", self._key, "--cliniko-base-url", f"{self._sandbox_url}/v1"]
+        self._reengage("org", "add", ORGANIZATION, "--name", "Demo clinic", "--time-zone", TIME_ZONE, *key)
+        self._reengage("org", "set", ORGANIZATION, f"cliniko_requests_per_minute={REQUESTS_PER_MINUTE}")
+
+    def _new_token(self) -> str:
+        made = self._reengage("token", "create", "--org", ORGANIZATION, "--role", "admin", "--name", "demo", "--json")
+        return str(json.loads(made)["token"])
+
+    def _reengage(self, *arguments: str) -> str:
+        """What the operator's program prints; what it tells people goes to the terminal."""
+        command = [str(self._settings.programs / "reengage"), *arguments]
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=self._environment,
+            cwd=ROOT,
+        )
+        if done.returncode:
+            raise StackError(f"`reengage {arguments[0]}` failed ({done.stdout.strip()[-300:] or 'see above'})")
+        return done.stdout
+
+    def show_the_way_in(self) -> None:
+        """Print it, and write it for programs."""
+        gateway = self._settings.gateway_url
+        way_in = {"gateway": gateway, "organization_id": ORGANIZATION, "token": self._token}
+        file: Path = self._settings.home / "demo.json"
+        processes.write_whole(file, json.dumps(way_in, indent=2) + "\n", mode=0o600)
+        print(
+            f"\nThe demo clinic is ready.\n\n  API       {gateway}/docs\n  sandbox   {self._sandbox_url}/v1 (imitates Cliniko)"
+        )
+        print(f"  token     {self._token}\n  for programs: {file}\n")
+        for path in ("risk-metrics", "patients/prioritized?risk_level=critical&limit=3", "performance?days=30"):
+            print(
+                f"curl -s -H 'Authorization: Bearer {self._token}' '{gateway}/api/v1/reengagement/{ORGANIZATION}/{path}'"
+            )
+        print("\nCtrl-C ends all of it.\n", flush=True)
+
+    def stay(self) -> int:
+        """Show how it goes until interrupted. Returns 1 when the stack ended by itself."""
+        while board.has_supervisor(self._settings):
+            if sys.stdout.isatty():
+                print(f"\r\033[K{self._status_line()}", end="", flush=True)
+            time.sleep(STATUS_SECONDS)
+        print(f"the stack ended, see {self._settings.logs}", file=sys.stderr)
+        return 1
+
+    def _status_line(self) -> str:
+        units = board.reported(self._settings).get("units", [])
+        not_ready = [unit["name"] for unit in units if unit["state"] != "ready"]
+        processes_line = f"not ready: {', '.join(not_ready)}" if not_ready else f"{len(units)} processes ready"
+        return f"{time.strftime('%H:%M:%S')}  {processes_line}{self._numbers()}"
+
+    def _numbers(self) -> str:
+        url = f"{self._settings.gateway_url}/api/v1/reengagement/{ORGANIZATION}/risk-metrics"
+        try:
+            answer = httpx.get(url, headers={"Authorization": f"Bearer {self._token}"}, timeout=2)
+            levels: dict[str, int] = answer.json()["risk_summary"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return ""
+        return "".join(f" · {name.removesuffix('_risk')} {count}" for name, count in levels.items())
