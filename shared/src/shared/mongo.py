@@ -3,8 +3,8 @@
 Writes are `w: majority`, reads see what a majority has, from the primary.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Self, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
@@ -60,15 +60,12 @@ class Cursor:
         documents: list[Document] = await self._cursor.to_list(length)
         return documents
 
-    def __aiter__(self) -> AsyncIterator[Document]:
-        return self._read()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _read(self) -> AsyncIterator[Document]:
-        try:
-            async for document in self._cursor:
-                yield document
-        finally:
-            await self._cursor.close()
+    async def __anext__(self) -> Document:
+        document: Document = await self._cursor.__anext__()
+        return document
 
 
 class Collection:
