@@ -4,7 +4,7 @@ It follows definitions.md sentence by sentence; where a sentence can be read in 
 comment "READING" beside the rule says which one was taken.
 """
 
-from .answers import Clinic, Oracle
-from .large_sets import medscheduler_clinic, vitoria_clinic
+from support.oracle.answers import Clinic, Oracle
+from support.oracle.large_sets import medscheduler_clinic, vitoria_clinic
 
 __all__ = ["Clinic", "Oracle", "medscheduler_clinic", "vitoria_clinic"]

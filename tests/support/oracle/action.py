@@ -2,9 +2,9 @@
 
 from datetime import date, timedelta
 
-from .attempts import attempts, reached_somebody
-from .contact import future_bookings, last_contact, level, next_level_on
-from .view import Known
+from support.oracle.attempts import attempts, reached_somebody
+from support.oracle.contact import future_bookings, last_contact, level, next_level_on
+from support.oracle.view import Known
 
 PRIORITY = {"critical": 1, "high": 2, "medium": 3, "low": 4, "engaged": 5}
 CHANNELS = ("sms", "email", "phone")  # the order "within a step"
@@ -79,8 +79,7 @@ def wished_action_on(k: Known) -> date:
     tries = [
         a
         for a in k.once(attempts)
-        if reached_somebody(a)
-        and any(contact is None or m.began_at > contact for m in a.messages)
+        if reached_somebody(a) and any(contact is None or m.began_at > contact for m in a.messages)
     ]
     if not tries:
         return k.today
@@ -101,10 +100,5 @@ def communication_preferences(k: Known) -> list[str]:
     consents = {"sms": k.patient.sms_consent, "email": k.patient.email_consent}
     consented = {channel for channel, consent in consents.items() if consent is True}
     once_answered = {e.channel for a in k.once(attempts) for e in a.answers}
-    ordered = [
-        channel
-        for step in (reminder, consented, once_answered)
-        for channel in CHANNELS
-        if channel in step
-    ]
+    ordered = [channel for step in (reminder, consented, once_answered) for channel in CHANNELS if channel in step]
     return [c for c in dict.fromkeys(ordered) if not opted_out(k, c)]

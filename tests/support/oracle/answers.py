@@ -3,15 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from . import cliniko_pages, performance, risk, trends
-from .cliniko_records import read_facts
-from .contact import contacts, dormant, last_contact
-from .credit import bookings, episodes
-from .attempts import attempts, status
-from .facts import Facts
-from .follow_up import ALERTS, booked_keys, follow_up_on, needs_immediate_action
-from .times import Calendar, rfc3339
-from .view import Known, View
+from support.oracle import cliniko_pages, performance, risk, trends
+from support.oracle.attempts import attempts, status
+from support.oracle.cliniko_records import read_facts
+from support.oracle.contact import contacts, dormant, last_contact
+from support.oracle.credit import bookings, episodes
+from support.oracle.facts import Facts
+from support.oracle.follow_up import ALERTS, booked_keys, follow_up_on, needs_immediate_action
+from support.oracle.times import Calendar, rfc3339
+from support.oracle.view import Known, View
 
 
 @dataclass
@@ -33,9 +33,7 @@ class Oracle:
     def __init__(self, clinic: Clinic) -> None:
         self.settings = clinic.settings
         self.calendar = Calendar(clinic.settings["time_zone"])
-        self.facts = clinic.facts or read_facts(
-            clinic.cliniko, clinic.outreach, clinic.settings["id"]
-        )
+        self.facts = clinic.facts or read_facts(clinic.cliniko, clinic.outreach, clinic.settings["id"])
         self._latest: View | None = None
 
     def view(self, as_of: str) -> View:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .contact import TWO_WAY
-from .facts import Event
-from .view import Known
+from support.oracle.contact import TWO_WAY
+from support.oracle.facts import Event
+from support.oracle.view import Known
 
 ORDER = {
     "sms": ("sent", "delivered", "responded"),
@@ -118,10 +118,7 @@ def reached_somebody(attempt: Attempt) -> bool:
     `bounced`, and at least one is a failure. One that only was sent, that was not answered
     (no_answer, voicemail) or was answered by opting out did reach somebody.
     """
-    return not all(
-        m.failures and m.outcomes <= {ORDER[m.channel][0], "failed", "bounced"}
-        for m in attempt.messages
-    )
+    return not all(m.failures and m.outcomes <= {ORDER[m.channel][0], "failed", "bounced"} for m in attempt.messages)
 
 
 def answered(attempt: Attempt) -> bool:

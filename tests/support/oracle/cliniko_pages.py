@@ -1,10 +1,10 @@
 """The bodies of the Cliniko data endpoints (the parts that do not depend on the sync)."""
 
-from .contact import future_bookings, last_appointment_on
-from .facts import Appointment
-from .rounding import mean
-from .times import rfc3339
-from .view import Known, View, cancelled
+from support.oracle.contact import future_bookings, last_appointment_on
+from support.oracle.facts import Appointment
+from support.oracle.rounding import mean
+from support.oracle.times import rfc3339
+from support.oracle.view import Known, View, cancelled
 
 RECENT_DAYS = 45
 ACTIVE_NEXT_DAYS = 30
@@ -24,9 +24,8 @@ def recent(k: Known) -> list[Appointment]:
 
 def is_active(k: Known) -> bool:
     """ "an appointment that is not cancelled in the last 45 days or the next 30"."""
-    soon = [a for a in k.once(future_bookings)]
     return bool(recent(k)) or any(
-        k.calendar.in_next_days(a.starts_at, ACTIVE_NEXT_DAYS, k.at) for a in soon
+        k.calendar.in_next_days(a.starts_at, ACTIVE_NEXT_DAYS, k.at) for a in k.once(future_bookings)
     )
 
 
@@ -105,12 +104,16 @@ def contacts_with_appointments(view: View) -> dict:
 
     def next_appointment(k: Known) -> dict | None:
         coming = k.once(future_bookings)
-        return {
-            "time": rfc3339(coming[0].starts_at),
-            "type": coming[0].type,
-            "practitioner": coming[0].practitioner,
-            "days_until": k.calendar.days_between(k.at, coming[0].starts_at),
-        } if coming else None
+        return (
+            {
+                "time": rfc3339(coming[0].starts_at),
+                "type": coming[0].type,
+                "practitioner": coming[0].practitioner,
+                "days_until": k.calendar.days_between(k.at, coming[0].starts_at),
+            }
+            if coming
+            else None
+        )
 
     rows = [
         {

@@ -3,7 +3,7 @@
 import json
 from datetime import date, datetime
 
-from .facts import (
+from support.oracle.facts import (
     Appointment,
     Communication,
     Condition,
@@ -13,7 +13,7 @@ from .facts import (
     Recall,
     Treatment,
 )
-from .times import instant
+from support.oracle.times import instant
 
 Record = dict
 
@@ -194,6 +194,4 @@ def read_outreach(outreach: list[Record], organization: str, facts: Facts) -> No
                 )
             )
         elif event["type"] == "treatment.outcome.v1":
-            facts.treatments[patient_id].append(
-                Treatment(time, canonical, patient_id, body["outcome"])
-            )
+            facts.treatments[patient_id].append(Treatment(time, canonical, patient_id, body["outcome"]))

@@ -2,8 +2,8 @@
 
 from datetime import date, datetime, timedelta
 
-from .facts import Appointment
-from .view import Known, cancelled
+from support.oracle.facts import Appointment
+from support.oracle.view import Known, cancelled
 
 TWO_WAY = frozenset({"responded", "connected", "appointment_booked"})
 # level, its first day without contact

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from .attempts import Attempt, attempts, reached_somebody
-from .contact import attended, contacts, level_of
-from .facts import Appointment
-from .view import Known, cancelled, in_scope
+from support.oracle.attempts import Attempt, attempts, reached_somebody
+from support.oracle.contact import attended, contacts, level_of
+from support.oracle.facts import Appointment
+from support.oracle.view import Known, cancelled, in_scope
 
 REACHES_BACK_DAYS = 30
 PHONE_BOOKING_DAYS = (-1, 7)  # local days around it in which its appointment is created
@@ -60,11 +60,7 @@ def bookings(k: Known) -> list[Booking]:
     booked_by_phone = [(at, a) for a in k.once(attempts) if (at := phone_booked_at(a))]
     for at, attempt in sorted(booked_by_phone, key=lambda pair: (pair[0], pair[1].order)):
         own = next(
-            (
-                a
-                for a in entered
-                if entry_order(a) not in taken and near_phone_booking(k, a, at)
-            ),
+            (a for a in entered if entry_order(a) not in taken and near_phone_booking(k, a, at)),
             None,
         )
         if own:
@@ -104,9 +100,7 @@ def had_other_future_booking(appointment: Appointment, entered: list[Appointment
     or deleted as of T does not exist: it earns nothing and stands in nobody's way"."""
     then = appointment.created_at
     return any(
-        entry_order(other) < entry_order(appointment)
-        and other.starts_at > then
-        and not cancelled(other, then)
+        entry_order(other) < entry_order(appointment) and other.starts_at > then and not cancelled(other, then)
         for other in entered
     )
 
@@ -147,9 +141,7 @@ def booked_then(k: Known, attempt: Attempt) -> bool:
     at = attempt.began_at
     phone = phone_booked_at(attempt)
     return any(
-        a.created_at <= at < a.starts_at
-        and not cancelled(a, at)
-        and not (phone and near_phone_booking(k, a, phone))
+        a.created_at <= at < a.starts_at and not cancelled(a, at) and not (phone and near_phone_booking(k, a, phone))
         for a in k.appointments
     )
 

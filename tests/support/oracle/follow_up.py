@@ -1,9 +1,10 @@
 """The follow-up date, and the alerts that ask for somebody to act."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
-from .attempts import Attempt, attempts, messages, status
-from .contact import (
+from support.oracle.attempts import Attempt, attempts, messages, status
+from support.oracle.contact import (
     attended,
     future_bookings,
     last_attended,
@@ -11,9 +12,9 @@ from .contact import (
     level,
     missed,
 )
-from .credit import bookings
-from .facts import Recall
-from .view import Known
+from support.oracle.credit import bookings
+from support.oracle.facts import Recall
+from support.oracle.view import Known
 
 RECALL_SATISFIED_FROM_DAYS_BEFORE = 14
 MISSED_ONLY_FOLLOW_UP_DAYS = 28
@@ -27,8 +28,7 @@ def open_recalls(k: Known) -> list[Recall]:
     def satisfied(recall: Recall) -> bool:
         earliest = recall.recall_on - timedelta(days=RECALL_SATISFIED_FROM_DAYS_BEFORE)
         return any(
-            a.starts_at > recall.created_at and k.calendar.local_date(a.starts_at) >= earliest
-            for a in attended(k)
+            a.starts_at > recall.created_at and k.calendar.local_date(a.starts_at) >= earliest for a in attended(k)
         )
 
     def archived(recall: Recall) -> bool:
@@ -43,7 +43,7 @@ def median_gap_days(k: Known) -> int | None:
     days = sorted({k.calendar.local_date(a.starts_at) for a in attended(k)})
     if len(days) < 3:
         return None
-    gaps = sorted((b - a).days for a, b in zip(days, days[1:], strict=False))
+    gaps = sorted((b - a).days for a, b in pairwise(days))
     middle = len(gaps) // 2
     if len(gaps) % 2:
         return gaps[middle]
@@ -79,9 +79,7 @@ def last_attempt(k: Known) -> Attempt | None:
 
     READING: of two whose latest messages began in the same instant, the later attempt.
     """
-    return max(
-        k.once(attempts), key=lambda a: (a.last_message.began_at, a.order), default=None
-    )
+    return max(k.once(attempts), key=lambda a: (a.last_message.began_at, a.order), default=None)
 
 
 def is_missed_appt(k: Known) -> bool:
@@ -90,11 +88,7 @@ def is_missed_appt(k: Known) -> bool:
     READING: true if any missed appointment of the last 14 days was not made up for, which is
     the same as asking the latest one.
     """
-    days = [
-        k.calendar.local_date(a.starts_at)
-        for a in missed(k)
-        if k.calendar.in_last_days(a.starts_at, 14, k.at)
-    ]
+    days = [k.calendar.local_date(a.starts_at) for a in missed(k) if k.calendar.in_last_days(a.starts_at, 14, k.at)]
     attended_on = [k.calendar.local_date(a.starts_at) for a in attended(k)]
     return any(all(on < day for on in attended_on) for day in days)
 

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from .answers import Clinic
-from .facts import Appointment, Facts, Patient
-from .times import instant
+from support.oracle.answers import Clinic
+from support.oracle.facts import Appointment, Facts, Patient
+from support.oracle.times import instant
 
 DEFAULT_SETTINGS = {
     "active_window_days": 365,
@@ -28,14 +28,11 @@ def settings_of(organization_id: str, time_zone: str) -> dict:
 
 def read_rows(path: str | Path) -> Iterator[dict[str, str]]:
     path = Path(path)
-    opened = gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
-    with opened as lines:
+    with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as lines:
         yield from csv.DictReader(lines)
 
 
-def vitoria_clinic(
-    path: str | Path, organization_id: str = "org_vitoria", shift_days: int = 0
-) -> Clinic:
+def vitoria_clinic(path: str | Path, organization_id: str = "org_vitoria", shift_days: int = 0) -> Clinic:
     """Ids stay text (`9377952927E-5` too). `shift_days` moves all by so many days (the local
     clock of each start stays 09:00)."""
     zone = ZoneInfo("America/Sao_Paulo")

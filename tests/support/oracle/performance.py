@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import date
 
-from .attempts import Attempt, attempts, status
-from .credit import Booking, Episode, bookings, episodes
-from .rounding import exact, mean, percent
-from .view import Known, View, in_scope
+from support.oracle.attempts import Attempt, attempts, status
+from support.oracle.credit import Booking, Episode, bookings, episodes
+from support.oracle.rounding import exact, mean, percent
+from support.oracle.view import Known, View, in_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,7 @@ def channels(within: list[Tried]) -> dict:
     """ "and the messages of these attempts"; "One message counts once per outcome"."""
 
     def count(channel: str, outcome: str) -> int:
-        return sum(
-            m.channel == channel and outcome in m.outcomes for t in within for m in t.attempt.messages
-        )
+        return sum(m.channel == channel and outcome in m.outcomes for t in within for m in t.attempt.messages)
 
     def counts(channel: str, outcomes: tuple[str, ...], rate: str) -> dict:
         body = {outcome: count(channel, outcome) for outcome in outcomes}

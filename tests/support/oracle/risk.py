@@ -1,15 +1,16 @@
 """The risk summary with its alerts, and the prioritized list with its summary."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
-from .action import (
+from support.oracle.action import (
     action_priority,
     communication_preferences,
     next_action_on,
     recommended_action,
 )
-from .attempts import attempts, messages, method, reason, status
-from .contact import (
+from support.oracle.attempts import attempts, messages, method, reason, status
+from support.oracle.contact import (
     AT_RISK,
     LEVELS,
     attended,
@@ -21,12 +22,12 @@ from .contact import (
     missed,
     started,
 )
-from .facts import Condition
-from .follow_up import ALERTS, booked_keys, is_no_future_appt, needs_immediate_action
-from .performance import all_episodes
-from .rounding import exact, mean, one_decimal, percent
-from .times import rfc3339
-from .view import Known, View
+from support.oracle.facts import Condition
+from support.oracle.follow_up import ALERTS, booked_keys, is_no_future_appt, needs_immediate_action
+from support.oracle.performance import all_episodes
+from support.oracle.rounding import exact, mean, one_decimal, percent
+from support.oracle.times import rfc3339
+from support.oracle.view import Known, View, in_scope
 
 HISTORY_LENGTH = 10
 PREDICTION_WEIGHT = 20
@@ -39,9 +40,16 @@ def counted(view: View, include_dormant: bool) -> list[Known]:
     return [k for k in view.in_scope if include_dormant or not dormant(k)]
 
 
-def risk_levels(patients: list[Known]) -> dict[str, int]:
+def risk_levels(patients: Iterable[Known]) -> dict[str, int]:
     levels = [level(k) for k in patients]
     return {name: levels.count(name) for name, _ in LEVELS}
+
+
+def risk_levels_of_day(view: View) -> dict[str, int]:
+    """ "`risk_levels` of a day = `risk-metrics?as_of=` that day". Keeps no patient: a year has
+    365 views of everybody."""
+    patients = (k for k in view.walk() if in_scope(k.patient, view.at))
+    return risk_levels(k for k in patients if not dormant(k))
 
 
 def risk_metrics(view: View, include_dormant: bool) -> dict:
@@ -138,9 +146,7 @@ def row(k: Known) -> dict:
         "previous_response_rate": previous_response_rate(k),
         # "started, exist, not cancelled (missed ones included)"
         "total_lifetime_appointments": len(started(k)),
-        "missed_appointments_last_90d": sum(
-            k.calendar.in_last_days(a.starts_at, 90, k.at) for a in missed(k)
-        ),
+        "missed_appointments_last_90d": sum(k.calendar.in_last_days(a.starts_at, 90, k.at) for a in missed(k)),
         "reengagement_history": reengagement_history(k)[:HISTORY_LENGTH],
         "health_conditions": health_conditions(k),
         "referral_source": k.patient.referral_source,
@@ -181,9 +187,7 @@ def summary(view: View, everybody: list[Known]) -> dict:
     at_risk = [k for k in everybody if level(k) in AT_RISK]
     return {
         "total_at_risk": len(at_risk),
-        "immediate_action_required": sum(
-            level(k) == "critical" and is_no_future_appt(k) for k in at_risk
-        ),
+        "immediate_action_required": sum(level(k) == "critical" and is_no_future_appt(k) for k in at_risk),
         "avg_days_since_contact": mean([days_since_last_contact(k) for k in at_risk]),
         "success_rate_prediction": success_rate_prediction(view, at_risk),
     }
@@ -197,11 +201,7 @@ def success_rate_prediction(view: View, at_risk: list[Known]) -> float | None:
         return None
     benchmarks = ("industry_avg_contact_rate", "industry_avg_conversion")
     contact, conversion = (exact(view.settings[name]) / 100 for name in benchmarks)
-    recent = [
-        e
-        for _, e in all_episodes(view)
-        if view.calendar.in_last_days(e.opened_at, PREDICTION_DAYS, view.at)
-    ]
+    recent = [e for _, e in all_episodes(view) if view.calendar.in_last_days(e.opened_at, PREDICTION_DAYS, view.at)]
 
     def p(of: str) -> Fraction:
         here = [e for e in recent if e.level == of]

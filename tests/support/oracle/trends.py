@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from .contact import AT_RISK, contacts
-from .performance import Tried, all_episodes, tried
-from .risk import counted, risk_levels
-from .rounding import one_decimal
-from .view import Known, View
+from support.oracle.contact import AT_RISK, contacts
+from support.oracle.performance import Tried, all_episodes, tried
+from support.oracle.risk import risk_levels_of_day
+from support.oracle.rounding import one_decimal
+from support.oracle.view import Known, View
 
 PERIOD_DAYS = {"7d": 7, "30d": 30, "90d": 90, "6m": 182, "1y": 365}
 NEW_AT_RISK_DAY = 14
@@ -24,9 +24,7 @@ def trends(view: View, period: str, view_at: Callable[[datetime], View]) -> dict
     rows = []
     became_at_risk = [day for k in view.in_scope for day in days_become_at_risk(k)]
     reengaged_on = {
-        (k.patient.id, calendar.local_date(e.reengaged_at))
-        for k, e in all_episodes(view)
-        if e.reengaged_at
+        (k.patient.id, calendar.local_date(e.reengaged_at)) for k, e in all_episodes(view) if e.reengaged_at
     }
     for day in days:
         # "`risk_levels` ... as of the end of that day (T for the last)"
@@ -39,15 +37,14 @@ def trends(view: View, period: str, view_at: Callable[[datetime], View]) -> dict
                 "reengaged_successfully": sum(on == day for _, on in reengaged_on),
                 "outreach_attempts": sum(t.began_on == day for t in known_tries),
                 "appointments_scheduled": booked_on.count(day),
-                "risk_levels": risk_levels(counted(then, include_dormant=False)),
+                "risk_levels": risk_levels_of_day(then),
             }
         )
     return {
         "period": period,
         "daily_trends": rows,
         "channel_performance_trends": {
-            channel: channel_trend(known_tries, channel, days[0], length)
-            for channel in ("sms", "email", "phone")
+            channel: channel_trend(known_tries, channel, days[0], length) for channel in ("sms", "email", "phone")
         },
         "risk_distribution_changes": distribution_changes(rows[0], rows[-1]),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 
-from .facts import (
+from support.oracle.facts import (
     Appointment,
     Communication,
     Condition,
@@ -16,7 +16,7 @@ from .facts import (
     Recall,
     Treatment,
 )
-from .times import Calendar
+from support.oracle.times import Calendar
 
 
 def exists(fact: Patient | Appointment | Condition, at: datetime) -> bool:
@@ -107,25 +107,23 @@ class View:
             appointments=[a for a in of(facts.appointments) if exists(a, at)],
             communications=[c for c in of(facts.communications) if c.created_at <= at],
             recalls=[r for r in of(facts.recalls) if r.created_at <= at],
-            events=sorted(
-                (e for e in of(facts.events) if e.time <= at), key=lambda e: (e.time, e.canonical)
-            ),
+            events=sorted((e for e in of(facts.events) if e.time <= at), key=lambda e: (e.time, e.canonical)),
             treatments=[t for t in of(facts.treatments) if t.time <= at],
             alerts=[c for c in facts.alerts.get(patient.id, []) if exists(c, at)],
             cases=[c for c in facts.cases.get(patient.id, []) if exists(c, at)],
         )
 
+    def walk(self) -> Iterator[Known]:
+        """Every patient record created by T and not merged away, archived ones included, by id."""
+        for _, patient in sorted(self.facts.patients.items()):
+            if patient.created_at <= self.at and not merged_away(patient, self.at):
+                yield self.known(patient)
+
     @cached_property
     def everyone(self) -> list[Known]:
-        """Every patient record created by T and not merged away; archived ones included."""
-        return [self.known(p) for p in self._records()]
+        return list(self.walk())
 
     @property
     def in_scope(self) -> list[Known]:
         """ "All counts are over patients in scope." """
         return [k for k in self.everyone if in_scope(k.patient, self.at)]
-
-    def _records(self) -> Iterator[Patient]:
-        for _, patient in sorted(self.facts.patients.items()):
-            if patient.created_at <= self.at and not merged_away(patient, self.at):
-                yield patient
