@@ -1,0 +1,149 @@
+"""What follows from a timeline: the patient's assessment now, and what it adds to the sums."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rules.assess import Assessment, assess_view
+from rules.breakpoints import next_change
+from rules.contribution import Contribution, contribution
+from rules.facts import Facts
+from rules.settings import RuleSettings
+from rules.view import View
+from shared.assessments import assessment_document
+from shared.rollups import Increments, Ladder, scope
+from shared.timelines import Document, Merged, facts_with_merged
+
+Basis = list[tuple[str, int]]
+"""The timelines that a result was computed from, each with its revision."""
+
+
+class Generation(NamedTuple):
+    """One set of an organization's results: all computed with the same settings and rules."""
+
+    organization_id: str
+    number: int
+    settings: RuleSettings
+
+    @property
+    def scope(self) -> str:
+        """What the `_id`s of its documents begin with."""
+        return scope(self.organization_id, self.number)
+
+    @property
+    def ladder(self) -> Ladder:
+        """Where its sums are."""
+        return Ladder(self.organization_id, self.number, self.settings.calendar)
+
+
+class Settled(NamedTuple):
+    """A patient's results in one generation."""
+
+    generation: Generation
+    patient_id: str
+    basis: Basis
+    merged_into: str | None
+    contribution: Contribution | None
+    """None: only the assessment was asked for."""
+    assessment: dict[str, Any] | None
+    """None: the patient's record is not known (yet, or any more)."""
+
+    @property
+    def id(self) -> str:
+        """`_id` of both documents."""
+        return f"{self.generation.scope}|{self.patient_id}"
+
+
+def settle(
+    timeline: Document,
+    merged: Merged,
+    generation: Generation,
+    *,
+    as_of: int,
+    home: int,
+    with_contribution: bool = True,
+) -> Settled:
+    """The results for one timeline; `merged` holds the timelines of patients merged into it."""
+    facts = facts_with_merged(timeline, merged)
+    basis = sorted((doc["_id"], doc["revision"]) for doc in _all_merged(timeline, merged))
+    return Settled(
+        generation,
+        timeline["patient_id"],
+        basis,
+        timeline.get("merged_into"),
+        contribution(facts, generation.settings) if with_contribution else None,
+        _assessment(facts, generation, basis, as_of, home),
+    )
+
+
+def _all_merged(timeline: Document, merged: Merged) -> Sequence[Document]:
+    found = {timeline["_id"]: timeline}
+    pending = [timeline["_id"]]
+    while pending:
+        for loser in merged.get(pending.pop(), ()):
+            if loser["_id"] not in found:
+                found[loser["_id"]] = loser
+                pending.append(loser["_id"])
+    return list(found.values())
+
+
+def _assessment(facts: Facts, generation: Generation, basis: Basis, as_of: int, home: int) -> dict[str, Any] | None:
+    if facts.contact is None:
+        return None
+    view = View(facts, generation.settings, as_of)
+    assessed: Assessment | None = assess_view(view)
+    interval = next_change(view, 0) if assessed is None else None
+    document = assessment_document(assessed, interval)
+    return document | {
+        "_id": f"{generation.scope}|{facts.patient_id}",
+        "scope": generation.scope,
+        "patient_id": facts.patient_id,
+        "home": home,
+        "basis": [list(pair) for pair in basis],
+    }
+
+
+# -------------------------------------------------------------------- contributions as stored
+
+
+def contribution_document(settled: Settled) -> dict[str, Any]:
+    """How a contribution is stored, so that it can be taken back exactly."""
+    added = settled.contribution
+    assert added is not None
+    return {
+        "_id": settled.id,
+        "scope": settled.generation.scope,
+        "patient_id": settled.patient_id,
+        "basis": [list(pair) for pair in settled.basis],
+        "merged_into": settled.merged_into,
+        "state": [[instant, changes] for instant, changes in added.state.items()],
+        "days": [[at, day, changes] for (at, day), changes in added.days.items()],
+    }
+
+
+def stored_contribution(document: Mapping[str, Any]) -> Contribution:
+    """The contribution that a stored document holds."""
+    return Contribution(
+        {instant: changes for instant, changes in document["state"]},
+        {(at, day): changes for at, day, changes in document["days"]},
+    )
+
+
+def is_newer(stored: Mapping[str, Any], basis: Basis) -> bool:
+    """The stored result was computed from a newer revision of some timeline."""
+    ours = dict(basis)
+    return any(revision > ours.get(timeline, revision) for timeline, revision in stored["basis"])
+
+
+def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
+    """What the rollups change by when stored contributions are replaced by the settled ones."""
+    into: Increments = {}
+    for settled, stored in changes:
+        added = settled.contribution
+        assert added is not None
+        before = stored_contribution(stored) if stored else Contribution()
+        if before == added:
+            continue
+        ladder = settled.generation.ladder
+        ladder.add(before, -1, into)
+        ladder.add(added, 1, into)
+    return into

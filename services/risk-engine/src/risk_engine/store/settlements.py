@@ -1,0 +1,166 @@
+"""Results in MongoDB: contributions, sums and assessments change together or not at all."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
+
+from risk_engine.settlement import (
+    Settled,
+    contribution_document,
+    increments,
+    is_newer,
+)
+from risk_engine.store.timelines import merged_timelines
+from rules.instants import FOREVER
+from shared.assessments import INDEXES
+from shared.mongo import DatabaseClient, Session
+from shared.rollups import ROLLUPS
+from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, Document, timeline_id
+
+CONTRIBUTIONS = "contributions"
+BY_SCOPE = (CONTRIBUTIONS, ROLLUPS, ASSESSMENTS)
+
+
+class MongoSettlementStore:
+    """Reads what is to be settled, writes what came out."""
+
+    def __init__(self, client: DatabaseClient) -> None:
+        self._client = client
+        database = client[DATABASE]
+        self._timelines = database[TIMELINES]
+        self._contributions = database[CONTRIBUTIONS]
+        self._rollups = database[ROLLUPS]
+        self._assessments = database[ASSESSMENTS]
+        self._standings = database[STANDINGS]
+
+    async def create_indexes(self) -> None:
+        """Idempotent."""
+        for name, keys in INDEXES:
+            await self._assessments.create_index(keys, name=name)
+        for collection in (self._contributions, self._rollups):
+            await collection.create_index([("scope", 1)], name="scope")
+
+    # ---------------------------------------------------------------- what is to be settled
+
+    async def dirty(self, homes: Sequence[int], limit: int) -> list[dict[str, Any]]:
+        """Timelines that changed since they were settled, those that waited longest first."""
+        query = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
+        return await self._timelines.find(query, sort=[("dirty", 1)], limit=limit, hint="dirty_by_home").to_list()
+
+    async def of_patients(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Timelines by `_id`."""
+        return await self._timelines.find({"_id": {"$in": list(ids)}}).to_list()
+
+    async def after(self, organization_id: str, last: str, limit: int) -> list[dict[str, Any]]:
+        """An organization's timelines in order of their `_id`s, after one of them."""
+        query = {"organization_id": organization_id, "_id": {"$gt": last}}
+        return await self._timelines.find(query, sort=[("_id", 1)], limit=limit).to_list()
+
+    async def merged_into(self, survivors: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """The timelines merged into these, chains followed, by the survivor's `_id`."""
+        return await merged_timelines(self._timelines, survivors)
+
+    async def expired(self, homes: Sequence[int], now: int, limit: int) -> dict[str, str]:
+        """Assessments that stand no longer: their `_id`s, with those of the timelines."""
+        query = {"home": {"$in": list(homes)}, "until": {"$lte": now}}
+        fields = {"scope": 1, "patient_id": 1}
+        found = self._assessments.find(query, fields, sort=[("until", 1)], limit=limit, hint="expired_by_home")
+        return {a["_id"]: timeline_id(a["scope"].rsplit("|", 1)[0], a["patient_id"]) for a in await found.to_list()}
+
+    # ---------------------------------------------------------------- what came out
+
+    async def write(self, settled: Sequence[Settled], now: int) -> list[str]:
+        """Replaces contributions and assessments, and adds the differences to the sums.
+
+        Returns the `_id`s of timelines that no longer are the survivors of a merge they were:
+        they must be settled, too. Results computed from older timelines than the stored ones
+        are left out.
+        """
+
+        async def transaction(session: Session) -> list[str]:
+            ids = [s.id for s in settled]
+            found = await self._contributions.find({"_id": {"$in": ids}}, session=session).to_list()
+            stored = {doc["_id"]: doc for doc in found}
+            current = [s for s in settled if s.id not in stored or not is_newer(stored[s.id], s.basis)]
+            if not current:
+                return []
+            changes = increments([(s, stored.get(s.id)) for s in current])
+            await self._add(changes, session)
+            await self._contributions.bulk_write(
+                [
+                    ReplaceOne({"_id": s.id}, contribution_document(s), upsert=True)
+                    if s.assessment is not None
+                    else DeleteOne({"_id": s.id})
+                    for s in current
+                ],
+                ordered=False,
+                session=session,
+            )
+            await self._assessments.bulk_write(
+                [
+                    ReplaceOne({"_id": s.id}, s.assessment, upsert=True)
+                    if s.assessment is not None
+                    else DeleteOne({"_id": s.id})
+                    for s in current
+                ],
+                ordered=False,
+                session=session,
+            )
+            await self._standings.bulk_write(
+                [
+                    UpdateOne({"_id": organization}, {"$max": {"applied_at": now}})
+                    for organization in sorted({s.generation.organization_id for s in current})
+                ],
+                session=session,
+            )
+            return [
+                before["merged_into"]
+                for s in current
+                if (before := stored.get(s.id)) is not None and before["merged_into"] not in (None, s.merged_into)
+            ]
+
+        return await self._client.with_transaction(transaction)
+
+    async def _add(self, changes: dict[str, Any], session: Session) -> None:
+        updates = []
+        for rollup_id, fields in changes.items():
+            nonzero = {field: change for field, change in fields.items() if change}
+            if nonzero:
+                scope = "|".join(rollup_id.split("|", 2)[:2])
+                update = {"$inc": nonzero, "$setOnInsert": {"scope": scope}}
+                updates.append(UpdateOne({"_id": rollup_id}, update, upsert=True))
+        if updates:
+            await self._rollups.bulk_write(updates, ordered=False, session=session)
+
+    async def refresh(self, settled: Sequence[Settled]) -> None:
+        """Replaces assessments that ran out, where they were made from the same timelines."""
+        updates = [
+            ReplaceOne({"_id": s.id, "basis": s.assessment["basis"]}, s.assessment)
+            for s in settled
+            if s.assessment is not None
+        ]
+        if updates:
+            await self._assessments.bulk_write(updates, ordered=False)
+
+    async def let_stand(self, ids: Collection[str]) -> None:
+        """Assessments of retired generations, which nobody renews."""
+        if ids:
+            await self._assessments.update_many({"_id": {"$in": list(ids)}}, {"$set": {"until": FOREVER}})
+
+    async def mark_settled(self, timelines: Sequence[Document]) -> None:
+        """They are dirty no longer, unless they changed meanwhile; erased ones are gone for good."""
+        updates: list[Any] = [
+            DeleteOne({"_id": t["_id"], "revision": t["revision"]})
+            if "erased" in t
+            else UpdateOne({"_id": t["_id"], "revision": t["revision"]}, {"$unset": {"dirty": ""}})
+            for t in timelines
+        ]
+        if updates:
+            await self._timelines.bulk_write(updates, ordered=False)
+
+    async def mark_dirty(self, ids: Sequence[str], now: int) -> None:
+        """They must be settled (again)."""
+        if ids:
+            update = {"$set": {"dirty": now}, "$inc": {"revision": 1}}
+            await self._timelines.update_many({"_id": {"$in": list(ids)}}, update)

@@ -1,0 +1,140 @@
+"""Which results of an organization are served: `risk_engine.standings`, one document each.
+
+generation, settings, settings_revision, rules_version   of the results that are served
+building    null, or {generation, settings, settings_revision, rules_version, after}: results
+            in the making, with the last timeline that was settled for them
+retired     [{generation, at}]: results no longer served, deleted after a while
+applied_at  when the newest fact was applied (µs)
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from risk_engine.settlement import Generation
+from risk_engine.store.settlements import BY_SCOPE
+from rules.settings import rule_settings
+from rules.version import RULES_VERSION
+from shared.mongo import Database
+from shared.organizations import Organization
+from shared.rollups import scope
+from shared.timelines import STANDINGS, TIMELINES
+
+RETIRED_FOR = 60_000_000
+"""Microseconds that retired results are kept, for reads that began before the swap."""
+
+Standing = dict[str, Any]
+
+
+def generation_of(standing: Standing, part: dict[str, Any]) -> Generation:
+    """The generation that the standing itself or its `building` part describes."""
+    return Generation(standing["_id"], part["generation"], rule_settings(part["settings"]))
+
+
+def generations_of(standing: Standing) -> list[Generation]:
+    """All generations that must follow the facts."""
+    found = [generation_of(standing, standing)]
+    if standing["building"] is not None:
+        found.append(generation_of(standing, standing["building"]))
+    return found
+
+
+def is_current(part: dict[str, Any], organization: Organization) -> bool:
+    """The results were made with the organization's settings and these rules."""
+    return bool(part["settings_revision"] == organization.settings_revision and part["rules_version"] == RULES_VERSION)
+
+
+class MongoStandingStore:
+    """The collection `standings`, and the ends of generations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._standings = database[STANDINGS]
+
+    async def of(self, organizations: Sequence[str]) -> dict[str, Standing]:
+        """Standings by organization."""
+        found = self._standings.find({"_id": {"$in": list(organizations)}})
+        return {standing["_id"]: standing for standing in await found.to_list()}
+
+    async def create(self, organization: Organization) -> None:
+        """The first standing of an organization; idempotent."""
+        first = _part(organization, 1)
+        try:
+            await self._standings.insert_one(
+                {"_id": organization.id, **first, "building": None, "retired": [], "applied_at": None}
+            )
+        except DuplicateKeyError:
+            pass
+
+    async def begin_building(self, standing: Standing, organization: Organization) -> None:
+        """Results of a new generation begin beside those that are served."""
+        building = standing["building"]
+        number = (building or standing)["generation"] + 1
+        await self._standings.update_one(
+            {"_id": organization.id, "generation": standing["generation"], "building": building},
+            {
+                "$set": {"building": _part(organization, number) | {"after": ""}},
+                "$push": {"retired": {"$each": [] if building is None else [_retired(building, 0)]}},
+            },
+        )
+
+    async def built_to(self, standing: Standing, after: str) -> None:
+        """All timelines up to this `_id` are settled in the generation that is being built."""
+        number = standing["building"]["generation"]
+        await self._standings.update_one(
+            {"_id": standing["_id"], "building.generation": number}, {"$set": {"building.after": after}}
+        )
+
+    async def swap(self, standing: Standing, now: int) -> None:
+        """What was built is served from now on."""
+        building = standing["building"]
+        served = {name: building[name] for name in _PART}
+        await self._standings.update_one(
+            {"_id": standing["_id"], "building.generation": building["generation"]},
+            {
+                "$set": {**served, "building": None},
+                "$push": {"retired": _retired(standing, now)},
+            },
+        )
+
+    async def discard_retired(self, standing: Standing, now: int) -> None:
+        """Deletes results that were retired long enough ago."""
+        for retired in standing["retired"]:
+            if retired["at"] + RETIRED_FOR <= now:
+                await self._delete(scope(standing["_id"], retired["generation"]))
+                await self._standings.update_one(
+                    {"_id": standing["_id"]}, {"$pull": {"retired": {"generation": retired["generation"]}}}
+                )
+
+    async def purge(self, organization_id: str) -> None:
+        """Deletes all that is held of an organization that was removed; idempotent."""
+        standing = (await self.of([organization_id])).get(organization_id)
+        if standing is None:
+            return
+        parts = [standing, *standing["retired"], *([standing["building"]] if standing["building"] else [])]
+        await self._database[TIMELINES].delete_many({"organization_id": organization_id})
+        await self._database["erasures"].delete_many({"organization_id": organization_id})
+        for part in parts:
+            await self._delete(scope(organization_id, part["generation"]))
+        await self._standings.delete_one({"_id": organization_id})
+
+    async def _delete(self, of_scope: str) -> None:
+        for name in BY_SCOPE:
+            await self._database[name].delete_many({"scope": of_scope})
+
+
+_PART = ("generation", "settings", "settings_revision", "rules_version")
+
+
+def _part(organization: Organization, generation: int) -> dict[str, Any]:
+    return {
+        "generation": generation,
+        "settings": organization.settings.read_by_rules(),
+        "settings_revision": organization.settings_revision,
+        "rules_version": RULES_VERSION,
+    }
+
+
+def _retired(part: dict[str, Any], at: int) -> dict[str, Any]:
+    return {"generation": part["generation"], "at": at}

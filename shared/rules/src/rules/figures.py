@@ -1,0 +1,187 @@
+"""What one patient counts for in the organization's numbers, as known at an instant.
+
+State figures are those of the instant alone (who stands in which class); day figures belong to a
+local day (an attempt to the day it began). Counters have short names, since each is stored with
+every change; the constants below are their only spelling.
+"""
+
+from collections import Counter
+
+from rules.episodes import episodes, in_scope_at
+from rules.levels import AT_RISK_FROM_DAYS, LEVELS
+from rules.outreach import Attempt
+from rules.view import View
+
+NO_FUTURE, MISSED, OVERDUE, FAILED = 1, 2, 4, 8
+"""Flags of a class: nothing booked, missed recently, follow-up overdue, outreach failed."""
+
+_FLAGS = 16
+_OF_ONE_DORMANCY = _FLAGS * len(LEVELS)
+CLASSES = range(2 * _OF_ONE_DORMANCY)
+
+RECENT_DAYS = 45
+COMING_DAYS = 30
+ACTIVITY_BOUNDS = (1, 2, 4)
+ACTIVITY_NAMES = ("none", "one", "two_or_three", "four_or_more")
+"""Recent appointments of active patients: 0, 1, 2-3, 4 and more."""
+
+ACTIVE, WITH_RECENT, WITH_UPCOMING = "act", "rec", "upc"
+RECENT_SUM, TOTAL_SUM, WITH_ANY = "nrec", "ntot", "any"
+ACTIVITY = ("ad0", "ad1", "ad2", "ad3")
+
+ATTEMPTS, SUCCESSES, BOOKINGS = "at", "ok", "bk"
+BOOKED_ON, REENGAGED_ON, NEW_AT_RISK = "bd", "re", "nr"
+EPISODES = tuple(f"e{level}" for level in range(len(LEVELS)))
+EPISODES_WON = tuple(f"k{level}" for level in range(len(LEVELS)))
+DAYS_TO_REENGAGE = "rd"
+MESSAGES = {
+    (channel, outcome): f"{channel[0]}_{outcome}"
+    for channel, outcomes in {
+        "sms": ("sent", "delivered", "responded"),
+        "email": ("sent", "delivered", "opened", "clicked", "responded"),
+        "phone": ("attempted", "connected", "appointment_booked"),
+    }.items()
+    for outcome in outcomes
+}
+USING = {"sms": "us", "email": "ue", "phone": "up"}
+ANSWERED = {"sms": "as", "email": "ae", "phone": "ap"}
+
+FOURTEENTH_DAY = AT_RISK_FROM_DAYS
+
+
+def patient_class(dormant: bool, level: int, flags: int) -> int:
+    """Dormancy, level and flags as one number of CLASSES."""
+    return dormant * _OF_ONE_DORMANCY + level * _FLAGS + flags
+
+
+def class_parts(number: int) -> tuple[bool, int, int]:
+    """(dormant, level, flags) of a class."""
+    dormant, rest = divmod(number, _OF_ONE_DORMANCY)
+    level, flags = divmod(rest, _FLAGS)
+    return bool(dormant), level, flags
+
+
+def class_counter(number: int) -> str:
+    """The counter of the patients in a class."""
+    return f"c{number}"
+
+
+def counted_from_counter(dormant: bool) -> str:
+    """The counter that sums the days from which patients at risk are counted (ordinals)."""
+    return "o1" if dormant else "o0"
+
+
+def flags_of(view: View) -> int:
+    """The alerts that a patient is part of."""
+    flags = 0 if view.has_booking else NO_FUTURE
+    if view.missed and view.missed_recently:
+        flags |= MISSED
+    if view.followup_overdue:
+        flags |= OVERDUE
+    if view.facts.reports and view.failed_communication:
+        flags |= FAILED
+    return flags
+
+
+def state_figures(view: View) -> dict[str, int]:
+    """Counters of the instant; empty when the patient is not in scope."""
+    if not view.in_scope:
+        return {}
+    dormant = view.dormant
+    figures = {class_counter(patient_class(dormant, view.level, flags_of(view))): 1}
+    if view.at_risk:
+        figures[counted_from_counter(dormant)] = view.counted_from_day
+    _count_activity(view, figures)
+    return figures
+
+
+def recent_appointments(view: View) -> int:
+    """Appointments of the last 45 days, not cancelled."""
+    if not view.started:
+        return 0
+    today, day = view.today, view.calendar.day
+    recent = sum(1 for a in view.attended if today - day(a.starts_at) < RECENT_DAYS)
+    recent += sum(1 for a in view.missed if today - day(a.starts_at) < RECENT_DAYS)
+    if view.unmarked:
+        recent += sum(1 for a in view.unmarked if today - day(a.starts_at) < RECENT_DAYS)
+    return recent
+
+
+def is_active(view: View, recent: int) -> bool:
+    """An appointment not cancelled in the last 45 days or the next 30."""
+    return recent > 0 or any(view.calendar.day(a.starts_at) - view.today <= COMING_DAYS for a in view.future)
+
+
+def _count_activity(view: View, figures: dict[str, int]) -> None:
+    total = view.started + len(view.future)
+    if not total:
+        return
+    figures[WITH_ANY] = 1
+    recent = recent_appointments(view)
+    if not is_active(view, recent):
+        return
+    figures[ACTIVE] = 1
+    figures[TOTAL_SUM] = total
+    figures[ACTIVITY[sum(recent >= bound for bound in ACTIVITY_BOUNDS)]] = 1
+    if recent:
+        figures[WITH_RECENT] = 1
+        figures[RECENT_SUM] = recent
+    if view.future:
+        figures[WITH_UPCOMING] = 1
+
+
+def new_at_risk_days(view: View) -> list[int]:
+    """Local days on which the patient's 14th day without contact fell and passed without one."""
+    contact = view.facts.contact
+    if not view.in_scope or contact is None:
+        return []
+    day = view.calendar.day
+    created = day(contact.created_at)
+    days = sorted({day(c) for c in view.contacts})
+    if not days or days[0] > created:
+        days.insert(0, created)
+    found = []
+    for position, counted_from in enumerate(days):
+        fourteenth = counted_from + FOURTEENTH_DAY
+        if position + 1 < len(days) and days[position + 1] <= fourteenth:
+            continue
+        if created <= fourteenth <= view.today:
+            found.append(fourteenth)
+    return found
+
+
+def outreach_figures(view: View) -> Counter[tuple[int, str]]:
+    """Counters by (local day, name) of the patient's attempts, bookings and episodes."""
+    figures: Counter[tuple[int, str]] = Counter()
+    day = view.calendar.day
+    for attempt in view.outreach.attempts:
+        if in_scope_at(view, attempt.begun_at):
+            _count_attempt(attempt, day(attempt.begun_at), view, figures)
+    reengaged_on = set()
+    for episode in episodes(view):
+        opened_on = day(episode.opened_at)
+        figures[opened_on, EPISODES[episode.level]] += 1
+        if episode.reengaged_at is not None:
+            on = day(episode.reengaged_at)
+            figures[opened_on, EPISODES_WON[episode.level]] += 1
+            figures[opened_on, DAYS_TO_REENGAGE] += on - opened_on
+            reengaged_on.add(on)
+    for on in reengaged_on:
+        figures[on, REENGAGED_ON] += 1
+    return figures
+
+
+def _count_attempt(attempt: Attempt, begun_on: int, view: View, figures: Counter[tuple[int, str]]) -> None:
+    figures[begun_on, ATTEMPTS] += 1
+    if attempt.successful:
+        figures[begun_on, SUCCESSES] += 1
+    if attempt.booked_at is not None:
+        figures[begun_on, BOOKINGS] += 1
+        figures[view.calendar.day(attempt.booked_at), BOOKED_ON] += 1
+    for message in attempt.messages:
+        for outcome in message.outcomes():
+            figures[begun_on, MESSAGES[message.channel, outcome]] += 1
+    for channel in {m.channel for m in attempt.messages}:
+        figures[begun_on, USING[channel]] += 1
+    for channel in {m.channel for m in attempt.messages if m.two_way}:
+        figures[begun_on, ANSWERED[channel]] += 1

@@ -1,0 +1,271 @@
+"""What of a patient's facts stands at an instant: the world cut at T.
+
+Dated fields decide what exists, is cancelled, has happened or is to come; undated ones are those
+of the newest version (definitions.md, Three rules).
+"""
+
+from rules.facts import Appointment, Communication, Facts, Recall, Report, Treatment
+from rules.lazy import lazy
+from rules.levels import AT_RISK_FROM_DAYS, level_of
+from rules.outreach import (
+    NO_OUTREACH,
+    TWO_WAY,
+    Attempt,
+    Outreach,
+    outreach_of,
+)
+from rules.settings import RuleSettings
+
+MISSED_RECENTLY_DAYS = 14
+MESSAGED_RECENTLY_DAYS = 30
+RECALL_ANSWERED_DAYS_BEFORE = 14
+MISSED_FOLLOWUP_DAYS = 28
+DAYS_FOR_OWN_RHYTHM = 3
+
+
+class View:
+    """One patient's facts as of T; what is costly is computed when first asked for."""
+
+    def __init__(self, facts: Facts, settings: RuleSettings, as_of: int) -> None:
+        self.facts = facts
+        self.settings = settings
+        self.as_of = as_of
+        self.calendar = settings.calendar
+        self.today = settings.calendar.day(as_of)
+        contact = facts.contact
+        self.in_scope = (
+            contact is not None and contact.created_at <= as_of < contact.gone_at and as_of < contact.merged_at
+        )
+        self.merged_away = contact is not None and contact.merged_at <= as_of
+        self.existing: list[Appointment] = []
+        """Appointments created and not gone, cancelled ones included."""
+        self.attended: list[Appointment] = []
+        self.missed: list[Appointment] = []
+        self.future: list[Appointment] = []
+        self.unmarked: list[Appointment] = []
+        """Past ones that count as neither attended nor missed: no mark where marks are required."""
+        self.started = 0
+        """Started, exist, not cancelled: attended, missed and unmarked ones."""
+        if not self.merged_away:
+            self._sort_appointments(settings.require_arrival_mark)
+
+    def _sort_appointments(self, require_mark: bool) -> None:
+        as_of = self.as_of
+        for appointment in self.facts.appointments:
+            if appointment.created_at > as_of or appointment.gone_at <= as_of or appointment.known_from > as_of:
+                continue
+            self.existing.append(appointment)
+            if appointment.cancelled_at <= as_of:
+                continue
+            if appointment.starts_at > as_of:
+                self.future.append(appointment)
+                continue
+            self.started += 1
+            if appointment.missed:
+                self.missed.append(appointment)
+            elif appointment.arrived or not require_mark:
+                self.attended.append(appointment)
+            else:
+                self.unmarked.append(appointment)
+
+    @lazy
+    def communications(self) -> list[Communication]:
+        """Received by T."""
+        if self.merged_away:
+            return []
+        as_of = self.as_of
+        return [c for c in self.facts.communications if c.at <= as_of and c.known_from <= as_of]
+
+    @lazy
+    def reports(self) -> list[Report]:
+        """Outreach events by T."""
+        if self.merged_away:
+            return []
+        as_of = self.as_of
+        return [r for r in self.facts.reports if r.at <= as_of and r.known_from <= as_of]
+
+    @lazy
+    def treatments(self) -> list[Treatment]:
+        """Treatment outcomes reported by T."""
+        if self.merged_away:
+            return []
+        as_of = self.as_of
+        return [t for t in self.facts.treatments if t.at <= as_of and t.known_from <= as_of]
+
+    @lazy
+    def recalls(self) -> list[Recall]:
+        """Recalls created and not archived."""
+        if self.merged_away:
+            return []
+        as_of = self.as_of
+        return [r for r in self.facts.recalls if r.created_at <= as_of < r.gone_at and r.known_from <= as_of]
+
+    @lazy
+    def contacts(self) -> list[int]:
+        """Instants at which patient and clinic demonstrably interacted, in order."""
+        instants = [a.starts_at for a in self.attended]
+        if self.facts.communications:
+            instants += [c.at for c in self.communications]
+        if self.facts.reports:
+            instants += [r.at for r in self.reports if r.outcome in TWO_WAY]
+        instants.sort()
+        return instants
+
+    @property
+    def last_contact(self) -> int | None:
+        """The last contact, or none ever."""
+        return self.contacts[-1] if self.contacts else None
+
+    @lazy
+    def counted_from(self) -> int:
+        """The instant from which days without contact count: last contact, else creation."""
+        if self.contacts:
+            return self.contacts[-1]
+        return self.facts.contact.created_at if self.facts.contact is not None else self.as_of
+
+    @lazy
+    def counted_from_day(self) -> int:
+        """The local day of `counted_from`."""
+        return self.calendar.day(self.counted_from)
+
+    @property
+    def days_since_last_contact(self) -> int:
+        """Local days from the last contact, or from the record's creation, to T."""
+        return self.today - self.counted_from_day
+
+    @lazy
+    def level(self) -> int:
+        """The level by the days alone."""
+        return level_of(self.days_since_last_contact)
+
+    @property
+    def at_risk(self) -> bool:
+        """Critical, high or medium."""
+        return self.days_since_last_contact >= AT_RISK_FROM_DAYS
+
+    @property
+    def has_booking(self) -> bool:
+        """A future booking stands."""
+        return bool(self.future)
+
+    @property
+    def dormant(self) -> bool:
+        """Beyond the active window with nothing booked."""
+        return not self.future and self.days_since_last_contact > self.settings.active_window_days
+
+    @lazy
+    def next_booking(self) -> Appointment | None:
+        """The future booking that starts first."""
+        return min(self.future, key=lambda a: (a.starts_at, a.order), default=None)
+
+    @lazy
+    def last_attended(self) -> Appointment | None:
+        """The attended appointment that started last."""
+        return max(self.attended, key=lambda a: (a.starts_at, a.order), default=None)
+
+    @lazy
+    def attended_days(self) -> list[int]:
+        """Distinct local days of attendance, in order."""
+        day = self.calendar.day
+        return sorted({day(a.starts_at) for a in self.attended})
+
+    @lazy
+    def last_missed_day(self) -> int | None:
+        """The local day of the last missed appointment."""
+        if not self.missed:
+            return None
+        return self.calendar.day(max(a.starts_at for a in self.missed))
+
+    @property
+    def missed_recently(self) -> bool:
+        """Missed one in the last 14 days and attended none on that day or later."""
+        missed = self.last_missed_day
+        if missed is None or self.today - missed >= MISSED_RECENTLY_DAYS:
+            return False
+        return not self.attended or self.attended_days[-1] < missed
+
+    def missed_in_last(self, days: int) -> int:
+        """Missed appointments in the last N days."""
+        day = self.calendar.day
+        return sum(1 for a in self.missed if self.today - day(a.starts_at) < days)
+
+    @lazy
+    def outreach(self) -> Outreach:
+        """Messages, attempts and bookings as known at T."""
+        if not self.facts.reports:
+            return NO_OUTREACH
+        return outreach_of(self.reports, self.existing, self.calendar)
+
+    @lazy
+    def last_attempt_failed(self) -> bool:
+        """The last attempt failed and no contact followed its last message."""
+        last = self.outreach.last
+        if last is None or not last.failed(self.as_of):
+            return False
+        return self.last_contact is None or self.last_contact <= last.latest.first_at
+
+    @property
+    def failed_communication(self) -> bool:
+        """`last_attempt_failed`, and a message in the last 30 days."""
+        last = self.outreach.last
+        return (
+            last is not None
+            and self.today - self.calendar.day(last.latest.first_at) < MESSAGED_RECENTLY_DAYS
+            and self.last_attempt_failed
+        )
+
+    @lazy
+    def open_recall_day(self) -> int | None:
+        """The earliest day of a recall that no attended appointment has answered."""
+        days = [r.due_on for r in self.recalls if not self._answered(r)]
+        return min(days, default=None)
+
+    def _answered(self, recall: Recall) -> bool:
+        first_day = recall.due_on - RECALL_ANSWERED_DAYS_BEFORE
+        return any(
+            a.starts_at > recall.created_at and self.calendar.day(a.starts_at) >= first_day for a in self.attended
+        )
+
+    @lazy
+    def followup_day(self) -> int | None:
+        """The local day by which a follow-up is due, if there is any reason for one."""
+        if self.facts.recalls and self.open_recall_day is not None:
+            return self.open_recall_day
+        last = self.last_attended
+        if last is not None:
+            days = self.attended_days
+            if len(days) >= DAYS_FOR_OWN_RHYTHM:
+                return days[-1] + median_gap(days)
+            return days[-1] + self.settings.followup_after(last.type)
+        if self.last_missed_day is not None:
+            return self.last_missed_day + MISSED_FOLLOWUP_DAYS
+        return None
+
+    @property
+    def followup_overdue(self) -> bool:
+        """Nothing booked and past the follow-up date."""
+        return not self.future and self.followup_day is not None and self.today > self.followup_day
+
+    def latest_try(self) -> int | None:
+        """The latest message's instant among tries: attempts that reached somebody and have a
+        message after the last contact."""
+        since = self.last_contact
+        tries = [
+            message.first_at
+            for attempt in self._reaching()
+            for message in attempt.messages
+            if since is None or message.first_at > since
+        ]
+        return max(tries, default=None)
+
+    def _reaching(self) -> list[Attempt]:
+        return [a for a in self.outreach.attempts if a.reached_somebody]
+
+
+def median_gap(days: list[int]) -> int:
+    """Median of the gaps between consecutive days; half days round up."""
+    gaps = sorted(b - a for a, b in zip(days, days[1:], strict=False))
+    middle = len(gaps) // 2
+    if len(gaps) % 2:
+        return gaps[middle]
+    return (gaps[middle - 1] + gaps[middle] + 1) // 2

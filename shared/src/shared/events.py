@@ -1,0 +1,229 @@
+"""What an event may hold: CloudEvents 1.0 in structured JSON, one model for each event type.
+
+Every event carries the whole current state of the record it is about (state transfer): losing
+one is healed by the next, applying one twice or late changes nothing. Unknown fields are
+ignored. Models are the source of the JSON Schemas in `contracts/`.
+"""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from rules.instants import format_instant, parse_instant
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+"""Ids are text and compare as text."""
+
+MAX_TEXT = 2_000
+
+
+def _instant(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_instant(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("expected an RFC 3339 time stamp")
+
+
+Instant = Annotated[
+    int,
+    BeforeValidator(_instant),
+    PlainSerializer(format_instant, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Microseconds since the epoch in Python, RFC 3339 in JSON."""
+
+
+class Contract(BaseModel):
+    """What all models of events have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class OfPatient(Contract):
+    """Data that is about one patient of one organization: the topic's key."""
+
+    organization_id: Id
+    patient_id: Id
+
+
+class Version(Contract):
+    """Which of two states of a Cliniko record is newer: `updated_at`, then the later read."""
+
+    updated_at: Instant
+    read_at: Instant
+
+    @property
+    def order(self) -> str:
+        """Text that sorts as the versions do."""
+        return f"{self.updated_at:020d}.{self.read_at:020d}"
+
+
+class FromCliniko(OfPatient):
+    """Data that came from one Cliniko record (with the parts that enrich it)."""
+
+    version: Version
+
+
+class ContactChanged(FromCliniko):
+    """A patient record of Cliniko; `health_conditions` and `referral_source` are its parts."""
+
+    created_at: Instant
+    updated_at: Instant
+    archived_at: Instant | None = None
+    merged_at: Instant | None = None
+    merged_into: Id | None = None
+    name: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    accepts_sms_marketing: bool | None = None
+    accepts_email_marketing: bool | None = None
+    reminder_type: str | None = None
+    health_conditions: tuple[str, ...] = ()
+    referral_source: str | None = None
+
+
+class ContactErased(FromCliniko):
+    """The patient was deleted for good in Cliniko: nothing personal may stay."""
+
+    erased_at: Instant
+
+
+class AppointmentChanged(FromCliniko):
+    """An individual appointment, or one attendee's place in a group appointment.
+
+    `appointment_id` is the appointment's id, for a place in a class `{appointment}/{attendee}`.
+    `gone_at` is the earliest of archived and deleted, of any of its parts.
+    """
+
+    appointment_id: Id
+    booking_id: Id
+    kind: Literal["individual", "group"]
+    created_at: Instant
+    starts_at: Instant
+    ends_at: Instant | None = None
+    cancelled_at: Instant | None = None
+    gone_at: Instant | None = None
+    did_not_arrive: bool
+    arrived: bool
+    appointment_type: str | None = None
+    practitioner: str | None = None
+    business: str | None = None
+
+
+class AppointmentLeft(FromCliniko):
+    """The appointment names another patient now."""
+
+    appointment_id: Id
+
+
+class CommunicationReceived(FromCliniko):
+    """A communication that the clinic received from the patient, of any type."""
+
+    communication_id: Id
+    received_at: Instant
+    channel: str | None = None
+
+
+class CommunicationLeft(FromCliniko):
+    """The communication names another patient now."""
+
+    communication_id: Id
+
+
+class RecallChanged(FromCliniko):
+    """A recall; `due_on` is a plain date of the clinic's calendar (YYYY-MM-DD)."""
+
+    recall_id: Id
+    created_at: Instant
+    gone_at: Instant | None = None
+    due_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class RecallLeft(FromCliniko):
+    """The recall names another patient now."""
+
+    recall_id: Id
+
+
+class OutreachEvent(Contract):
+    """One report about a message, as its publisher told it."""
+
+    source: str
+    event_id: str
+    at: Instant
+    outcome: str
+    attempt_id: str | None = None
+    campaign: str | None = None
+    reason: str | None = None
+    staff: str | None = None
+
+
+class MessageChanged(OfPatient):
+    """A message with all that is known of it; empty `events`: all of them were withdrawn.
+
+    `revision` grows with every change of the patient's outreach at the tracker.
+    """
+
+    revision: int
+    channel: Literal["sms", "email", "phone"]
+    message_id: str
+    events: tuple[OutreachEvent, ...]
+
+
+class TreatmentChanged(OfPatient):
+    """A treatment outcome as reported by another system."""
+
+    revision: int
+    source: str
+    event_id: str
+    at: Instant
+    outcome: str
+
+
+Channel = Literal["sms", "email", "phone"]
+
+OUTCOMES: dict[str, tuple[str, ...]] = {
+    "sms": ("sent", "delivered", "responded", "failed", "opted_out"),
+    "email": ("sent", "delivered", "opened", "clicked", "responded", "bounced", "opted_out"),
+    "phone": (
+        "attempted",
+        "connected",
+        "appointment_booked",
+        "no_answer",
+        "failed",
+        "voicemail",
+    ),
+}
+"""Outcomes that a publisher may report, by channel (definitions.md, Outreach)."""
+
+Data = TypeVar("Data", bound=Contract)
+
+
+class Event(Contract, Generic[Data]):
+    """The CloudEvents 1.0 envelope in structured mode."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Annotated[str, Field(min_length=1, max_length=500)]
+    source: Annotated[str, Field(min_length=1, max_length=500)]
+    type: str
+    time: Instant
+    subject: str | None = None
+    datacontenttype: str | None = None
+    data: Data
+
+
+DATA_OF_TYPE: dict[str, type[OfPatient]] = {
+    "contact.changed.v1": ContactChanged,
+    "contact.erased.v1": ContactErased,
+    "recall.changed.v1": RecallChanged,
+    "recall.left.v1": RecallLeft,
+    "appointment.changed.v1": AppointmentChanged,
+    "appointment.left.v1": AppointmentLeft,
+    "communication.received.v1": CommunicationReceived,
+    "communication.left.v1": CommunicationLeft,
+    "message.changed.v1": MessageChanged,
+    "treatment.changed.v1": TreatmentChanged,
+}
+"""Data model of every event type that our own services write."""
