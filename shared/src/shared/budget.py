@@ -9,7 +9,6 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 WINDOW_MS = 61_000
@@ -24,18 +23,19 @@ CHUNK_MS = 1_000
 
 
 class Collection(Protocol):
-    """What is asked of `reengage.request_budgets`, in either driver."""
+    """What is asked of `reengage.request_budgets` (`shared.mongo.Collection`)."""
 
     def find_one_and_update(
         self,
-        filter: Mapping[str, Any],  # noqa: A002
+        query: Mapping[str, Any],
         update: Sequence[Mapping[str, Any]],
         /,
         *,
         projection: Mapping[str, Any],
         upsert: bool,
-        return_document: bool,
-    ) -> Awaitable[Mapping[str, Any]]: ...
+    ) -> Awaitable[Mapping[str, Any] | None]:
+        """The document as it is after the update."""
+        ...
 
 
 class RequestBudget:
@@ -100,15 +100,13 @@ class RequestBudget:
     async def _update(self, pipeline: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         while True:
             try:
-                return await self._budgets.find_one_and_update(
-                    {"_id": self._key_hash},
-                    pipeline,
-                    projection={"wait_ms": 1},
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
+                found = await self._budgets.find_one_and_update(
+                    {"_id": self._key_hash}, pipeline, projection={"wait_ms": 1}, upsert=True
                 )
             except DuplicateKeyError:  # two first requests at once: the document is there now
                 continue
+            assert found is not None
+            return found
 
 
 def _admission(count: int, per_minute: int) -> list[dict[str, Any]]:

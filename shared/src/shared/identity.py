@@ -89,7 +89,7 @@ def caller_of(text: str, document: Mapping[str, Any], *, now: datetime) -> Calle
 
 
 class Collection(Protocol):
-    """What is asked of `reengage.tokens`, in either driver."""
+    """What is asked of `reengage.tokens` (`shared.mongo.Collection`)."""
 
     def find_one(self, filter: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any] | None]: ...  # noqa: A002
 
@@ -191,10 +191,10 @@ class KeySealer:
                 f" add it again, or give the API key anew with `reengage org set-key"
                 f" {organization_id}`"
             )
-        raw = base64.b64decode(encoded)
         try:
+            raw = base64.b64decode(encoded)
             opened = self._keys[key_id].decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], organization_id.encode())
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError):  # ValueError: no base64, or too short
             raise SealError(
                 f"the API key of {organization_id} was sealed with another key than {key_id!r} of"
                 f" REENGAGE_ENCRYPTION_KEYS, or was altered: give it anew with `reengage org"

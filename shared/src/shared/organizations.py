@@ -162,7 +162,7 @@ class Organization(BaseModel):
 
 
 class Collection(Protocol):
-    """What is asked of `reengage.organizations`, in either driver."""
+    """What is asked of `reengage.organizations` (`shared.mongo.Collection`)."""
 
     def find_one(self, filter: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any] | None]: ...  # noqa: A002
 
