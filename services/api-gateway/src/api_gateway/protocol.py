@@ -1,0 +1,125 @@
+"""How one connection is treated: what a client may send, how slowly, and how it ends.
+
+uvicorn waits for ever for the rest of a request's head and for a client that reads nothing, and
+keeps heads of any size. Here all three have bounds, and a stopping server lets clients finish.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from api_gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, MEDIA_TYPE, Kind, problem_body
+from api_gateway.middleware import SECURITY_HEADERS
+from api_gateway.settings import GatewaySettings
+
+MAX_HEAD_BYTES = 32 * 1024
+LINGER_SECONDS = 1.0
+"""How long a stopping server waits for the next request of an open connection, to answer it with
+`Connection: close`: closing at once would cut off requests that are on their way."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds; `settings` is set by a subclass for each server."""
+
+    settings: GatewaySettings
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._head_bytes = 0
+        self._stopping = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Bounds the number of connections, and the wait for the first request."""
+        super().connection_made(transport)
+        if len(self.connections) > self.settings.max_connections:
+            transport.abort()
+            return
+        self._expect_progress()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the timer."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bounds the size of a head, and the time until it is there."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._deadline is None:
+                self._expect_progress()
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._end_with(HEADERS_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the application takes over."""
+        self._in_head = False
+        self._forget_deadline()
+        super().on_headers_complete()
+        if self._stopping:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """What comes next is the head of another request."""
+        super().on_message_complete()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def pause_writing(self) -> None:
+        """The client must go on reading before long."""
+        super().pause_writing()
+        self._expect_progress()
+
+    def resume_writing(self) -> None:
+        """It does."""
+        self._forget_deadline()
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Lets a request that runs, or comes within the linger time, be the connection's last."""
+        self._stopping = True
+        if self._idle():
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is not HTTP."""
+        self._end_with(BAD_REQUEST)
+
+    def _close_if_idle(self) -> None:
+        if self._idle():
+            self.transport.close()
+
+    def _idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation hides that there is none at first
+        return cycle is None or cycle.response_complete
+
+    def _expect_progress(self) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(self.settings.client_seconds, self.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _end_with(self, kind: Kind) -> None:
+        body = problem_body(kind)
+        headers = {
+            "content-type": MEDIA_TYPE,
+            "content-length": str(len(body)),
+            "connection": "close",
+            **SECURITY_HEADERS,
+        }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(f"HTTP/1.1 {kind.status} {kind.title}\r\n{lines}\r\n".encode() + body)
+        self.transport.close()
+
+
+def bounded_by(settings: GatewaySettings) -> type[BoundedProtocol]:
+    """The protocol class of a server with these settings."""
+    return type("GatewayProtocol", (BoundedProtocol,), {"settings": settings})

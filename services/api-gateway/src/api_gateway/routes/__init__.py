@@ -1,0 +1,1 @@
+"""What comes in and goes out, route by route; each function builds one router from its ports."""
