@@ -1,13 +1,16 @@
 """The sandbox as a program: `python -m support.sandbox --help`."""
 
 import argparse
+import asyncio
 import gc
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import uvicorn
 
+from support.demo_clinic.drift import Drift
 from support.sandbox.loaders import CLINICS, load_clinic
 from support.sandbox.options import Options
 from support.sandbox.server import configured
@@ -42,6 +45,9 @@ def arguments() -> argparse.ArgumentParser:
         action="store_true",
         help="move all of Vitória's dates so that its last appointments are today",
     )
+    parser.add_argument("--drift", action="store_true", help="the demo clinic goes on changing, every few seconds")
+    parser.add_argument("--seed", type=int, default=1, help="of the demo clinic and its drift")
+    parser.add_argument("--today", type=date.fromisoformat, help="the day of the demo clinic (default: today)")
     parser.add_argument(
         "--log-level",
         default="warning",
@@ -74,6 +80,8 @@ def built(options: argparse.Namespace) -> Sandbox:
             clock=sandbox.clock,
             path=path,
             shift_to_today=options.shift_to_today,
+            today=options.today,
+            seed=options.seed,
             options=Options(
                 recalls=not options.no_recalls,
                 requests_per_minute=options.requests_per_minute,
@@ -98,8 +106,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = configured(sandbox, log_level=options.log_level)
     config.host, config.port = options.host, options.port
     server = uvicorn.Server(config)
-    server.run()
+    asyncio.run(serve(server, sandbox, drifting=options.drift, seed=options.seed))
     return 0 if server.started else 1
+
+
+async def serve(server: uvicorn.Server, sandbox: Sandbox, *, drifting: bool, seed: int) -> None:
+    """Serve until stopped, letting the demo clinics go on meanwhile if they shall."""
+    demos = {id(each): each for each in sandbox.clinics.values() if each.name == "demo"}
+    going_on = [
+        asyncio.create_task(Drift(demo, clock=sandbox.clock, seed=seed).go_on(sandbox.sleep))
+        for demo in demos.values()
+        if drifting
+    ]
+    try:
+        await server.serve()
+    finally:
+        for task in going_on:
+            task.cancel()
 
 
 if __name__ == "__main__":

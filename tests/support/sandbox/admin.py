@@ -1,6 +1,7 @@
 """The admin side: how tests and demos change a clinic while it is being served."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def admin_routes(sandbox: Sandbox) -> list[Route]:
                 clock=sandbox.clock,
                 path=None if data is None else Path(data),
                 shift_to_today=bool(body.get("shift_to_today", False)),
+                today=date.fromisoformat(body["today"]) if "today" in body else None,
+                seed=int(body.get("seed", 1)),
             )
         clinic.options.change(body.get("options", {}))
         sandbox.serve(request.path_params["key"], clinic)

@@ -190,6 +190,7 @@ BOOKED = (
         lifted_also_by=_HIDDEN_WITH_ARCHIVED,
         writable=frozenset({"booking_id", "arrived", "notes", "patient_id", "patient_case_id"}),
         required=("booking_id", "patient_id"),
+        looked_up_by="booking_id",
         adjust=_show_attendee,
     ),
 )

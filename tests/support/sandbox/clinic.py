@@ -1,6 +1,7 @@
 """One clinic: its records, and what happens to them."""
 
 from collections.abc import Iterable
+from datetime import date, tzinfo
 
 from support.sandbox.catalog import RESOURCES, TOMBSTONES
 from support.sandbox.clock import Clock, stamp
@@ -40,6 +41,10 @@ class Clinic:
     def now(self) -> str:
         """Return the present instant as records show it."""
         return stamp(self._clock())
+
+    def today(self, zone: tzinfo) -> date:
+        """Return the present day in a time zone."""
+        return self._clock().astimezone(zone).date()
 
     def load(self, kind: str, records: Iterable[Fields]) -> None:
         """Take many records of one kind at once."""
@@ -143,8 +148,7 @@ class Clinic:
 
     def attendee_ids(self, booking_id: str) -> list[str]:
         """Return the ids of an appointment's attendees."""
-        attendees = self.records["attendees"]
-        return [each for each in attendees if attendees[each].get("booking_id") == booking_id]
+        return self.records["attendees"].holding(booking_id)
 
     def _erase_patient(self, patient_id: str, at: str) -> None:
         for kind, record_id in self._naming("patient_id", patient_id):
@@ -174,8 +178,10 @@ class Clinic:
         ]
 
     def _new_id(self) -> str:
-        self._last_id += 1
-        return str(self._last_id)
+        while True:
+            self._last_id += 1
+            if not any(str(self._last_id) in collection for collection in self.records.values()):
+                return str(self._last_id)
 
     def _touch(self, kind: str, record_id: str, at: str) -> None:
         if record_id in self.records[kind]:

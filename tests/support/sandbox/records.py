@@ -49,6 +49,7 @@ class Collection(Mapping[str, Fields]):
         self._keys: dict[str, Key] = {}
         self._order: list[Key] = []
         self._by_update: list[Key] = []
+        self._looked_up: dict[str, list[str]] = {}
         self._views: OrderedDict[Query, _View] = OrderedDict()
         self._sorted: dict[tuple[Query, str], list[Key]] = {}
 
@@ -65,8 +66,11 @@ class Collection(Mapping[str, Fields]):
         """Take many records at once, over those of the same id."""
         for fields in records:
             record_id = fields["id"]
+            if record_id in self._keys:
+                self._index(self._fields[record_id], out=True)
             self._fields[record_id] = fields
             self._keys[record_id] = (fields["created_at"], record_id)
+            self._index(fields)
         self._order = sorted(self._keys.values())
         self._by_update = sorted(map(_update_key, self._fields.values()))
         self._views.clear()
@@ -82,6 +86,7 @@ class Collection(Mapping[str, Fields]):
         insort(self._order, key)
         insort(self._by_update, _update_key(fields))
         self._fields[record_id], self._keys[record_id] = fields, key
+        self._index(fields)
         self._move(old, key, fields)
 
     def remove(self, record_id: str) -> None:
@@ -91,7 +96,21 @@ class Collection(Mapping[str, Fields]):
         del self._keys[record_id]
         self._move(old, None, self._fields.pop(record_id))
 
+    def holding(self, value: str) -> list[str]:
+        """Return the ids of the records that name `value` in the field they are looked up by."""
+        return list(self._looked_up.get(value, ()))
+
+    def _index(self, fields: Fields, *, out: bool = False) -> None:
+        named = fields.get(self.resource.looked_up_by or "")
+        if named is None:
+            return
+        if out:
+            self._looked_up[named].remove(fields["id"])
+        else:
+            self._looked_up.setdefault(named, []).append(fields["id"])
+
     def _forget(self, old: Key) -> None:
+        self._index(self._fields[old[1]], out=True)
         del self._order[bisect_left(self._order, old)]
         updated = _update_key(self._fields[old[1]])
         del self._by_update[bisect_left(self._by_update, updated)]

@@ -31,6 +31,7 @@ class Resource:
     lifted_also_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     writable: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
+    looked_up_by: str | None = None
     adjust: Callable[[Fields, Fields], None] | None = None
 
     @property

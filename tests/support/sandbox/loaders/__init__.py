@@ -1,18 +1,18 @@
-"""Where a clinic's records come from: a name and, for all but the demo, a path given at run time."""
+"""Where a clinic's records come from: a name and, but for the demo, a path given at run time."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from support.demo_clinic import ZONE, demo_clinic
 from support.sandbox.bodies import fields_of
 from support.sandbox.catalog import RESOURCES
 from support.sandbox.clinic import Clinic
 from support.sandbox.clock import Clock
 from support.sandbox.loaders.medscheduler import load_medscheduler
-from support.sandbox.loaders.vitoria import load_vitoria
+from support.sandbox.loaders.vitoria import ZONE, load_vitoria
 from support.sandbox.options import Options
 
 CLINICS = ("demo", "worked", "vitoria", "medscheduler")
@@ -24,17 +24,18 @@ def load_clinic(
     clock: Clock,
     path: Path | None = None,
     shift_to_today: bool = False,
+    today: date | None = None,
+    seed: int = 1,
     options: Options | None = None,
 ) -> Clinic:
     """Return a clinic with its records.
 
     `path` is a file or the folder that holds it; with `shift_to_today` Vitória's last appointment
-    is today. Raises ValueError for an unknown clinic, a path that is missing or leads nowhere.
+    is today. `today` (default: the clock's) and `seed` say which demo. Raises ValueError for an unknown clinic, a path that is missing or leads nowhere.
     """
     clinic = Clinic(name, clock=clock, options=options)
     if name == "demo":
-        today = clock().astimezone(ZONE).date()
-        load_bodies(clinic, demo_clinic(today=today)[0])
+        _load_demo(clinic, seed, today)
         return clinic
     if name not in CLINICS:
         raise ValueError(f"unknown clinic {name!r}: one of {', '.join(CLINICS)}")
@@ -44,10 +45,19 @@ def load_clinic(
         load_bodies(clinic, orjson.loads(_in_folder(path, "cliniko.json").read_bytes()))
     elif name == "vitoria":
         file = _in_folder(path, "vitoria-appointments-2016.csv.gz")
-        load_vitoria(clinic, file, last_day=clock().date() if shift_to_today else None)
+        load_vitoria(clinic, file, last_day=clinic.today(ZONE) if shift_to_today else None)
     else:
         load_medscheduler(clinic, _in_folder(path, "medscheduler_2022_2024_appointments.csv.gz"))
     return clinic
+
+
+def _load_demo(clinic: Clinic, seed: int, today: date | None) -> None:
+    # Here, not above: the demo is told with this package's own Clinic.
+    from support.demo_clinic import ZONE as MELBOURNE
+    from support.demo_clinic import demo_clinic
+
+    records, _ = demo_clinic(seed, today=today or clinic.today(MELBOURNE))
+    load_bodies(clinic, records)
 
 
 def load_bodies(clinic: Clinic, records: Mapping[str, Any]) -> None:
