@@ -1,0 +1,279 @@
+"""Reads Cliniko's REST API: politely, one request after another, and trusting no answer.
+
+Facts about the API and how sure they are: reference cliniko-api.md, sections 1 and 2.
+"""
+
+import asyncio
+import random
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+import httpx
+import orjson
+
+from ingestor.errors import (
+    ClinikoError,
+    ForeignLinkError,
+    NotFilterableError,
+    NotThereError,
+    RefusedError,
+    UnavailableError,
+)
+from rules.instants import SECOND, from_datetime
+from shared.clock import Clock
+from shared.logs import log_of
+
+PER_PAGE = 100
+"""The most that Cliniko gives."""
+
+TIMEOUT_SECONDS = 20.0
+"""Of one request; lists of busy accounts are slow."""
+
+ATTEMPTS = 6
+"""Of one request that fails with 5xx, a timeout or nonsense: about a minute in all."""
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+ATTEMPTS_WHEN_BUSY = 10
+"""Of one request that is answered with 429, and waits as it was told."""
+
+LONGEST_TOLD_PAUSE_SECONDS = 120.0
+"""No wait that Cliniko asks for is believed beyond this."""
+
+LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
+
+_log = log_of("cliniko")
+
+
+class Budget(Protocol):
+    """How often the key may be used (`shared.budget`)."""
+
+    async def take(self) -> None:
+        """Returns when one request may be made."""
+        ...
+
+    async def hold(self, seconds: float) -> None:
+        """Admits nobody for so long."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records of a list, as Cliniko's JSON; `read_at` is when they were asked for."""
+
+    items: Sequence[Any]
+    total: int | None
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A list and its filters: `path` below the API's base, `key` of the records in the answer."""
+
+    path: str
+    key: str
+    filters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    body: Mapping[str, Any]
+    read_at: int
+
+
+class Cliniko:
+    """Cliniko as one API key sees it.
+
+    `may_ask` is called before every request and raises when the key must not be used any more.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        api_key: str,
+        contact_email: str,
+        budget: Budget,
+        clock: Clock,
+        may_ask: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._http = http
+        self._base = base_url.rstrip("/")
+        self._origin = _origin(self._base)
+        self._headers = {
+            "Authorization": f"Basic {b64encode(f'{api_key}:'.encode()).decode()}",
+            "Accept": "application/json",
+            "User-Agent": f"Reengage ({contact_email})",
+        }
+        self._budget = budget
+        self._clock = clock
+        self._may_ask = may_ask
+        self._sleep = sleep
+        self.requests = 0
+        self.server_time: int | None = None
+        """What Cliniko's `Date` said last."""
+
+    async def pages(self, question: Question) -> AsyncIterator[Page]:
+        """The list's pages, one after the other, in Cliniko's order of creation.
+
+        Raises NotThereError and NotFilterableError with the first page only.
+        """
+        url: str | None = self._first(question)
+        seen: set[str] = set()
+        while url is not None:
+            try:
+                answer = await self._get(url, question.path)
+            except (NotThereError, NotFilterableError) as fault:
+                if seen:
+                    raise UnavailableError(f"{fault}, though it had earlier pages") from fault
+                raise
+            items = answer.body.get(question.key)
+            if not isinstance(items, list):
+                raise UnavailableError(f"Cliniko's answer to {question.path} holds no list")
+            total = answer.body.get("total_entries")
+            yield Page(items, total if isinstance(total, int) else None, answer.read_at)
+            seen.add(url)
+            url = self._next(answer.body, question.path)
+            if url in seen:
+                raise UnavailableError(f"the pages of {question.path} lead round in a circle")
+
+    async def is_there(self, resource: str, record_id: str, filters: Sequence[str] = ()) -> bool:
+        """Whether Cliniko has a record; False only when it says 404."""
+        path = f"/{resource}/{quote(record_id, safe='')}"
+        url = _url(self._base + path, [("q[]", each) for each in filters])
+        try:
+            await self._get(url, f"/{resource}/{{id}}")
+        except NotThereError:
+            return False
+        return True
+
+    def _first(self, question: Question) -> str:
+        pairs = [("per_page", str(PER_PAGE)), *(("q[]", each) for each in question.filters)]
+        return _url(self._base + question.path, pairs)
+
+    def _next(self, body: Mapping[str, Any], path: str) -> str | None:
+        links = body.get("links")
+        url = links.get("next") if isinstance(links, Mapping) else None
+        if not url:
+            return None
+        if not isinstance(url, str) or not self._is_ours(url):
+            raise ForeignLinkError(f"a page of {path} links to a next one outside of {self._base}")
+        return url
+
+    def _is_ours(self, url: str) -> bool:
+        try:
+            return _origin(url) == self._origin and url.startswith(f"{self._base}/")
+        except ValueError:
+            return False
+
+    async def _get(self, url: str, path: str) -> _Answer:
+        """What Cliniko answers; waits and tries again where that may help.
+
+        `path` is what messages may show of the URL: no ids, no query.
+        """
+        failed = busy = 0
+        while True:
+            await self._budget.take()
+            self._may_ask()
+            read_at = self._clock.now()
+            self.requests += 1
+            try:
+                response = await self._http.get(url, headers=self._headers)
+                self._note_time(response)
+                return _Answer(_body(response, path), read_at)
+            except _Busy as told:
+                busy += 1
+                if busy >= ATTEMPTS_WHEN_BUSY:
+                    raise UnavailableError(f"Cliniko answers {path} with 429 again and again") from None
+                await self._wait_as_told(told.response, path)
+            except (httpx.TransportError, httpx.DecodingError, UnavailableError) as fault:
+                failed += 1
+                if failed >= ATTEMPTS:
+                    raise _gave_up(fault, path) from fault
+                pause = _pause(failed)
+                _log.warning("trying again", path=path, error=fault, waited=pause, attempt=failed)
+                await self._sleep(pause)
+
+    def _note_time(self, response: httpx.Response) -> None:
+        try:
+            self.server_time = from_datetime(parsedate_to_datetime(response.headers["date"]))
+        except (KeyError, ValueError, TypeError):
+            self.server_time = None
+
+    async def _wait_as_told(self, response: httpx.Response, path: str) -> None:
+        now = self._clock.now() if self.server_time is None else self.server_time
+        told = _told_pause(response.headers, now / SECOND)
+        pause = min(max(told, 0.0), LONGEST_TOLD_PAUSE_SECONDS) + random.uniform(0.1, 1.0)  # noqa: S311
+        _log.warning("Cliniko asks to wait", path=path, status=429, waited=pause)
+        await self._budget.hold(pause)
+        await self._sleep(pause)
+
+
+class _Busy(Exception):  # noqa: N818 - not an error yet
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+
+
+def _body(response: httpx.Response, path: str) -> Mapping[str, Any]:
+    status = response.status_code
+    if status == 429:
+        raise _Busy(response)
+    if status in (401, 403):
+        raise RefusedError(status, path)
+    if status == 404:
+        raise NotThereError(f"Cliniko has no {path}")
+    if status == 400:
+        raise NotFilterableError(f"Cliniko does not take this question to {path}")
+    if status >= 500 or status == 408:
+        raise UnavailableError(f"Cliniko answers {path} with {status}")
+    if status != 200:
+        raise ClinikoError(f"Cliniko answers {path} with {status}")
+    if len(response.content) > LARGEST_ANSWER_BYTES:
+        raise ClinikoError(f"Cliniko's answer to {path} is too large")
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        raise UnavailableError(f"Cliniko's answer to {path} is no JSON") from None
+    if not isinstance(body, dict):
+        raise UnavailableError(f"Cliniko's answer to {path} is no JSON object")
+    return body
+
+
+def _told_pause(headers: Mapping[str, str], now: float) -> float:
+    """Seconds to wait after a 429: X-RateLimit-Reset, else Retry-After, else a minute."""
+    for name, since in (("x-ratelimit-reset", now), ("retry-after", 0.0)):
+        try:
+            return float(headers[name]) - since
+        except (KeyError, ValueError):
+            continue
+    return 60.0
+
+
+def _pause(failed: int) -> float:
+    longest = min(FIRST_PAUSE_SECONDS * 2**failed, LONGEST_PAUSE_SECONDS)
+    return random.uniform(longest / 2, longest)  # noqa: S311
+
+
+def _gave_up(fault: Exception, path: str) -> UnavailableError:
+    if isinstance(fault, UnavailableError):
+        return fault
+    return UnavailableError(f"Cliniko does not answer {path}: {type(fault).__name__}")
+
+
+def _url(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return str(httpx.URL(url, params=pairs))
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    if parts.username or parts.password:
+        raise ValueError("credentials in a URL")
+    return parts.scheme, parts.hostname, port

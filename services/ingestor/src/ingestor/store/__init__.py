@@ -1,0 +1,1 @@
+"""What the ingestor keeps in MongoDB: the only modules here that speak to the driver."""

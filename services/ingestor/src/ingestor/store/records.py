@@ -1,0 +1,227 @@
+"""What is held of Cliniko's records, and what of them was published.
+
+One document per record: `_id` "organization|resource|id", the record's fields, `p` (what was
+told last of the fact that it is the own record of), and `at`, the instant of the newest read
+that went into it. **What is stored was published before**: a record is written after Kafka has
+acknowledged the events it gives rise to. So a record that comes again unchanged needs nothing,
+and a crash in between costs a repetition at the most.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from ingestor.decide import Published
+from ingestor.records import BY_RESOURCE, Record, as_fields, from_fields
+from shared.mongo import Database, Document
+
+_DUPLICATE_KEY = 11_000
+_READ_AT_ONCE = 1_000
+
+_SEPARATOR, _AFTER_SEPARATOR = "|", "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One record as held; `record` None: only the mark of an erased patient."""
+
+    id: str
+    record: Record | None
+    published: Published | None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A record to hold, and what was told of it; `at`: when it, or a part of it, was read."""
+
+    record: Record
+    published: Published | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A patient who was erased; `for_good`: Cliniko's list of deleted ones says so."""
+
+    erased_at: int
+    for_good: bool
+
+
+class RecordStore:
+    """Cliniko's records of all organizations."""
+
+    def __init__(self, database: Database) -> None:
+        self._records = database["records"]
+
+    async def prepare(self) -> None:
+        """Creates the indexes; idempotent. The organization comes first in each."""
+        await self._records.create_index(
+            [("org", 1), ("resource", 1), ("patient", 1)],
+            name="of_patient",
+            partialFilterExpression={"patient": {"$exists": True}},
+        )
+        await self._records.create_index(
+            [("org", 1), ("booking", 1)],
+            name="of_booking",
+            partialFilterExpression={"booking": {"$exists": True}},
+        )
+        await self._records.create_index(
+            [("org", 1), ("erased_at", 1)],
+            name="erased",
+            partialFilterExpression={"erased_at": {"$exists": True}},
+        )
+
+    async def load(self, org: str, resource: str, ids: Collection[str]) -> dict[str, Stored]:
+        """Those held of the ids, by id."""
+        wanted = [_id(org, resource, each) for each in ids]
+        return await self._read({"_id": {"$in": wanted}}) if wanted else {}
+
+    async def of_patients(self, org: str, resources: Sequence[str], patients: Collection[str]) -> list[Record]:
+        """The records of some kinds that name one of the patients."""
+        if not patients:
+            return []
+        question = {
+            "org": org,
+            "resource": {"$in": list(resources)},
+            "patient": {"$in": list(patients)},
+        }
+        found = self._records.find(question, batch_size=_READ_AT_ONCE)
+        return [record async for each in found if (record := _stored(each).record)]
+
+    async def of_bookings(self, org: str, bookings: Collection[str]) -> dict[str, Stored]:
+        """The attendees that name one of the bookings, by id."""
+        if not bookings:
+            return {}
+        return await self._read({"org": org, "booking": {"$in": list(bookings)}})
+
+    async def naming(
+        self, org: str, resource: str, fields: Mapping[str, Collection[str]], batch: int = 500
+    ) -> AsyncIterator[dict[str, Stored]]:
+        """The records of a kind of which some field has one of the values, in batches.
+
+        Reads all records of the kind: for what changes rarely, such as names.
+        """
+        named = [{field: {"$in": list(values)}} for field, values in fields.items() if values]
+        if not named:
+            return
+        held: dict[str, Stored] = {}
+        async for each in self._records.find({**_all_of(org, resource), "$or": named}):
+            stored = _stored(each)
+            held[stored.id] = stored
+            if len(held) >= batch:
+                yield held
+                held = {}
+        if held:
+            yield held
+
+    async def all_of(self, org: str, resource: str) -> list[Record]:
+        """All records of a kind: for small kinds."""
+        found = self._records.find(_all_of(org, resource), batch_size=_READ_AT_ONCE)
+        return [record async for each in found if (record := _stored(each).record)]
+
+    async def ids_of(self, org: str, resource: str) -> set[str]:
+        """The ids of all records of a kind, without the erased."""
+        question = {**_all_of(org, resource), "erased_at": None}
+        found = self._records.find(question, {"id": 1}, batch_size=10_000)
+        return {each["id"] async for each in found}
+
+    async def erased(self, org: str) -> dict[str, Erased]:
+        """Patients known to be erased."""
+        found = self._records.find({"org": org, "erased_at": {"$exists": True}})
+        return {each["id"]: Erased(each["erased_at"], each["for_good"]) async for each in found}
+
+    async def write(self, org: str, writes: Iterable[Write], *, guarded: bool = True) -> bool:
+        """Holds the records from now on; repeating it changes nothing.
+
+        Guarded: what was read before what is held is left out. False: there was such a record.
+        """
+        replacements = [_replacement(org, write, guarded=guarded) for write in writes]
+        if not replacements:
+            return True
+        try:
+            await self._records.bulk_write(replacements, ordered=False)
+        except BulkWriteError as fault:
+            errors = fault.details.get("writeErrors") or []
+            if errors and all(each.get("code") == _DUPLICATE_KEY for each in errors):
+                return False  # the upsert of a filter that a later read does not match
+            raise
+        return True
+
+    async def forget(self, org: str, resource: str, ids: Iterable[str]) -> None:
+        """Deletes records."""
+        deletes = [DeleteOne({"_id": _id(org, resource, each)}) for each in ids]
+        if deletes:
+            await self._records.bulk_write(deletes, ordered=False)
+
+    async def erase(self, org: str, patient: str, mark: Erased, *, at: int) -> None:
+        """Deletes all that is held of a patient and leaves a mark: the id and when."""
+        patients = [name for name in BY_RESOURCE if name != "patients"]
+        await self._records.delete_many({"org": org, "resource": {"$in": patients}, "patient": patient})
+        document = {
+            "org": org,
+            "resource": "patients",
+            "id": patient,
+            "erased_at": mark.erased_at,
+            "for_good": mark.for_good,
+            "at": at,
+        }
+        question = {"_id": _id(org, "patients", patient)}
+        await self._records.replace_one(question, document, upsert=True)
+
+    async def purge(self, org: str) -> int:
+        """Deletes all that is held of an organization; how many records that were."""
+        first, end = f"{org}{_SEPARATOR}", f"{org}{_AFTER_SEPARATOR}"
+        return (await self._records.delete_many({"_id": {"$gte": first, "$lt": end}})).deleted_count
+
+    async def _read(self, question: Mapping[str, Any]) -> dict[str, Stored]:
+        found = self._records.find(question, batch_size=_READ_AT_ONCE)
+        stored = [_stored(each) for each in await found.to_list()]
+        return {each.id: each for each in stored}
+
+
+def _replacement(org: str, write: Write, *, guarded: bool) -> ReplaceOne[Document]:
+    question: dict[str, Any] = {"_id": _id(org, write.record.resource, write.record.id)}
+    if guarded:
+        question["at"] = {"$lte": write.at}
+    return ReplaceOne(question, _document(org, write), upsert=True)
+
+
+def _id(org: str, resource: str, record_id: str) -> str:
+    return f"{org}{_SEPARATOR}{resource}{_SEPARATOR}{record_id}"
+
+
+def _all_of(org: str, resource: str) -> dict[str, Any]:
+    first = _id(org, resource, "")
+    return {"_id": {"$gte": first, "$lt": first[: -len(_SEPARATOR)] + _AFTER_SEPARATOR}}
+
+
+def _document(org: str, write: Write) -> Document:
+    told = write.published
+    return {
+        "org": org,
+        "resource": write.record.resource,
+        "at": write.at,
+        "p": told
+        and {
+            "fact": told.fact,
+            "patient": told.patient,
+            "hash": told.hash,
+            "updated_at": told.updated_at,
+            "read_at": told.read_at,
+        },
+        **as_fields(write.record),
+    }
+
+
+def _stored(document: Document) -> Stored:
+    told = document.get("p")
+    published = (
+        Published(told["fact"], told["patient"], told["hash"], told["updated_at"], told["read_at"]) if told else None
+    )
+    if "erased_at" in document:
+        return Stored(document["id"], None, None)
+    record = from_fields(document["resource"], document)
+    return Stored(document["id"], record, published)

@@ -1,0 +1,71 @@
+"""The synchronizations that people asked for: `reengage.sync_requests`, written with the CLI."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.mongo import Database
+
+_OPEN = ["requested", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """One that is not served yet, or was being served by an ingestor that died."""
+
+    id: str
+    organization_id: str
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a synchronization is: `read` of `total` records of `resource`; events published."""
+
+    resource: str
+    read: int
+    total: int | None
+    published: int
+
+
+class RequestStore:
+    """Open requests, and what became of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._requests = database["sync_requests"]
+
+    async def open(self) -> list[SyncRequest]:
+        """All that wait to be served, oldest first."""
+        found = self._requests.find({"state": {"$in": _OPEN}}, sort=[("requested_at", 1)])
+        return [SyncRequest(str(each["_id"]), each["organization_id"], bool(each.get("full"))) async for each in found]
+
+    async def running(self, ids: Sequence[str]) -> None:
+        """They are being served."""
+        await self._set(ids, {"state": "running"})
+
+    async def progress(self, ids: Sequence[str], progress: Progress) -> None:
+        """How far they are."""
+        told = {
+            "resource": progress.resource,
+            "read": progress.read,
+            "total": progress.total,
+            "published": progress.published,
+        }
+        await self._set(ids, {"progress": told})
+
+    async def done(self, ids: Sequence[str]) -> None:
+        """All they found is in Kafka."""
+        await self._set(ids, {"state": "done", "error": None})
+
+    async def failed(self, ids: Sequence[str], error: str) -> None:
+        """They came to nothing."""
+        await self._set(ids, {"state": "failed", "error": error})
+
+    async def again(self, ids: Sequence[str]) -> None:
+        """They wait for another ingestor: this one stops."""
+        await self._set(ids, {"state": "requested"})
+
+    async def _set(self, ids: Sequence[str], fields: dict[str, Any]) -> None:
+        if ids:
+            question = {"_id": {"$in": list(ids)}, "state": {"$in": _OPEN}}
+            await self._requests.update_many(question, {"$set": fields})
