@@ -37,6 +37,7 @@ _MAX_POLL_MS = 300_000
 _STOP_SECONDS = 5.0
 _IDLE_POLL_MS = 25  # FastStream sleeps that long after an empty poll: it adds to the latency
 _FETCH_WAIT_MS = 50  # a partition's next fetch waits for the one under way: it, too, is latency
+_COMMIT_SECONDS = 30.0  # aiokafka itself tries for ever
 _SILENT_SECONDS = 30.0
 _STUCK_SECONDS = 240.0
 
@@ -250,8 +251,9 @@ class Consumer:
         self._idle.clear()
         self._busy_since = self._clock.monotonic()
         try:
-            await self._store(records)
+            dead = await self._store(records)
             await self._commit(message, records)
+            self._limit.count(records, dead)
         except Exception as fault:  # noqa: BLE001 - whatever it is, nothing of it was committed
             self._tell(fault)
             await self._patience.pause(self._give_up)
@@ -260,13 +262,14 @@ class Consumer:
             self._busy_since = None
             self._idle.set()
 
-    async def _store(self, records: Sequence[Record]) -> None:
+    async def _store(self, records: Sequence[Record]) -> Sequence[DeadLetter]:
         dead = await handle_patiently(self._handle, records, self._patience, self._give_up)
-        self._limit.count(records, dead)
+        self._limit.check(records, dead)
         if dead:
             await set_aside(self._producer, dead, self._clock.now())
             reasons = sorted({letter.error for letter in dead})[:5]
             _log.warning("dead letters", group=self._group, count=len(dead), reasons=reasons)
+        return dead
 
     async def _commit(self, message: KafkaAckableMessage, records: Sequence[Record]) -> None:
         # Not `message.ack()`: it commits the position of every assigned partition, whatever was
@@ -277,7 +280,7 @@ class Consumer:
             offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
         try:
             consumer: Any = message.consumer
-            await consumer.commit(offsets)
+            await asyncio.wait_for(consumer.commit(offsets), _COMMIT_SECONDS)
         except (CommitFailedError, IllegalStateError) as fault:
             # Rebalanced meanwhile: whoever owns the partitions now gets the records again.
             _log.info("offsets not committed: rebalanced", group=self._group, error=describe(fault))

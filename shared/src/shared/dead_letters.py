@@ -49,17 +49,24 @@ class FailureLimit:
         self._window = window
         self._failures: deque[bool] = deque(maxlen=window)
 
-    def count(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> None:
-        """Counts a batch; raises FailureLimitError, and then none of it is to be set aside."""
-        failed = {id(letter.record) for letter in dead if letter.unexpected}
-        if not failed and not any(self._failures):
-            return
-        self._failures.extend(id(record) in failed for record in records)
-        if sum(self._failures) * 2 > self._window:
+    def check(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> None:
+        """Raises FailureLimitError when, with this batch, the limit is passed: set nothing aside."""
+        window = self._with(records, dead)
+        if sum(window) * 2 > self._window:
             raise FailureLimitError(
-                f"of the last {len(self._failures)} records {sum(self._failures)} failed by an "
-                "error of this program; it stops, and nothing is lost"
+                f"of the last {len(window)} records {sum(window)} failed by an error of this program; "
+                "it stops, and nothing is lost"
             )
+
+    def count(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> None:
+        """Remembers a batch that is done: one that comes again must not count twice."""
+        self._failures = self._with(records, dead)
+
+    def _with(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> deque[bool]:
+        failed = {letter.record[:3] for letter in dead if letter.unexpected}
+        window = self._failures.copy()
+        window.extend(record[:3] in failed for record in records)
+        return window
 
 
 async def set_aside(producer: KeyedProducer, dead: Sequence[DeadLetter], at: int) -> None:

@@ -92,16 +92,17 @@ async def _last_attempts(
 async def _wait_out(
     handle: Handler, records: Sequence[Record], patience: Patience, give_up: asyncio.Event
 ) -> Sequence[DeadLetter]:
-    waited, delay = 0.0, patience.first
+    loop = asyncio.get_running_loop()
+    began, delay = loop.time(), patience.first
     while True:
         try:
             return await handle(records)
         except Exception as fault:
+            waited = loop.time() - began
             if not is_transient(fault) or waited + delay > patience.total:
                 raise
             _log.warning("waiting", error=describe(fault), waited=round(waited, 1))
         with suppress(TimeoutError):
             await asyncio.wait_for(give_up.wait(), delay)
             raise InterruptedWaitError("the batch is given up while waiting")
-        waited += delay
         delay = min(delay * 2, patience.longest)

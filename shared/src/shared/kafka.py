@@ -78,6 +78,9 @@ async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> No
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise error(topic)
+        names = {new.name for new in missing}
+        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - it is Kafka that changes
+            await asyncio.sleep(0.05)
     finally:
         await admin.close()
 
@@ -97,6 +100,21 @@ def _new_topics(topics: Sequence[Topic], replicas: int) -> Iterable[NewTopic]:
                 "max.message.bytes": str(_DEAD_LETTER_MAX_BYTES),
             },
         )
+
+
+class TopicSetup:
+    """The part of a service that has its topics created before anything reads or writes them."""
+
+    def __init__(self, bootstrap_servers: str, topics: Iterable[Topic] = TOPICS) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._topics = tuple(topics)
+
+    async def start(self) -> None:
+        """Returns once all topics exist, waiting for Kafka as long as it takes."""
+        await ensure_topics(self._bootstrap_servers, self._topics)
+
+    async def stop(self) -> None:
+        """Nothing to let go of."""
 
 
 class KeyedProducer:

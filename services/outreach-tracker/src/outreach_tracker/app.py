@@ -1,0 +1,39 @@
+"""The service on one screen: `outreach-events` in, `outreach-messages` out."""
+
+from collections.abc import Sequence
+
+from outreach_tracker.handlers import create_follow_outreach
+from outreach_tracker.store import MongoHistoryStore
+from shared.consumer import create_consumer
+from shared.kafka import KeyedProducer, TopicSetup
+from shared.organizations import OrganizationDirectory
+from shared.service import Part, Runtime
+from shared.topics import OUTREACH_EVENTS
+
+NAME = "outreach-tracker"
+
+
+def create_app(runtime: Runtime) -> Sequence[Part]:
+    """The parts of the service, in the order in which they start."""
+    kafka = runtime.settings.kafka_bootstrap_servers
+    organizations = OrganizationDirectory(
+        runtime.databases["reengage"]["organizations"], monotonic=runtime.clock.monotonic
+    )
+    producer = KeyedProducer(kafka, client_id=runtime.instance)
+
+    async def is_known(organization_id: str) -> bool:
+        return await organizations.find(organization_id) is not None
+
+    store = MongoHistoryStore(runtime.databases["outreach_tracker"])
+    on_outreach_events = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
+    consumer = create_consumer(
+        kafka,
+        [OUTREACH_EVENTS],
+        group=NAME,
+        handle=on_outreach_events,
+        producer=producer,
+        clock=runtime.clock,
+        fail=runtime.fail,
+        client_id=runtime.instance,
+    )
+    return TopicSetup(kafka), producer, consumer
