@@ -123,7 +123,7 @@ class Ladder:
 
     def days_ids(self, first: int, as_of: int) -> list[str]:
         """Rollups that `days` needs: nothing about a day is known before it begins."""
-        month, day, hour = self._rungs(as_of)
+        _, day, hour = self._rungs(as_of)
         begin = self._calendar.start(day)
         return [
             *(self.id("d", m) for m in months(first, day)[:-1]),

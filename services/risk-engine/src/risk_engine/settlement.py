@@ -123,7 +123,7 @@ def contribution_document(settled: Settled) -> dict[str, Any]:
 def stored_contribution(document: Mapping[str, Any]) -> Contribution:
     """The contribution that a stored document holds."""
     return Contribution(
-        {instant: changes for instant, changes in document["state"]},
+        dict(document["state"]),
         {(at, day): changes for at, day, changes in document["days"]},
     )
 

@@ -6,6 +6,7 @@ the transaction lets one of them win and the other find nothing left to add.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from risk_engine.settlement import Generation, Settled, settle
@@ -78,10 +79,8 @@ class Settler:
                 await self._idle(pause)
 
     async def _idle(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            pass
         self._woken.clear()
 
     async def step(self) -> bool:

@@ -1,5 +1,7 @@
 """The settings of an organization that the rules read."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rules.calendar import Calendar, calendar
@@ -15,7 +17,7 @@ class RuleSettings(NamedTuple):
     require_arrival_mark: bool = False
     industry_avg_contact_rate: float = 55.0
     industry_avg_conversion: float = 68.0
-    followup_days: dict[str, int] = {"*": DEFAULT_FOLLOWUP_DAYS}
+    followup_days: Mapping[str, int] = MappingProxyType({"*": DEFAULT_FOLLOWUP_DAYS})
     retry_after_days: int = 7
 
     def followup_after(self, appointment_type: str | None) -> int:

@@ -4,6 +4,8 @@ Dated fields decide what exists, is cancelled, has happened or is to come; undat
 of the newest version (definitions.md, Three rules).
 """
 
+from itertools import pairwise
+
 from rules.facts import Appointment, Communication, Facts, Recall, Report, Treatment
 from rules.lazy import lazy
 from rules.levels import AT_RISK_FROM_DAYS, level_of
@@ -264,7 +266,7 @@ class View:
 
 def median_gap(days: list[int]) -> int:
     """Median of the gaps between consecutive days; half days round up."""
-    gaps = sorted(b - a for a, b in zip(days, days[1:], strict=False))
+    gaps = sorted(b - a for a, b in pairwise(days))
     middle = len(gaps) // 2
     if len(gaps) % 2:
         return gaps[middle]

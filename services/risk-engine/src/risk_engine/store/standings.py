@@ -8,6 +8,7 @@ applied_at  when the newest fact was applied (µs)
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -60,12 +61,10 @@ class MongoStandingStore:
     async def create(self, organization: Organization) -> None:
         """The first standing of an organization; idempotent."""
         first = _part(organization, 1)
-        try:
+        with suppress(DuplicateKeyError):
             await self._standings.insert_one(
                 {"_id": organization.id, **first, "building": None, "retired": [], "applied_at": None}
             )
-        except DuplicateKeyError:
-            pass
 
     async def begin_building(self, standing: Standing, organization: Organization) -> None:
         """Results of a new generation begin beside those that are served."""

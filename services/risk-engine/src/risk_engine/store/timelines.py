@@ -7,6 +7,7 @@ a late record change nothing.
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pymongo import ReplaceOne, UpdateOne
@@ -45,6 +46,9 @@ class MongoTimelineStore:
             partialFilterExpression={"merged_into": {"$exists": True}},
         )
         await self._timelines.create_index([("organization_id", 1), ("_id", 1)], name="organization")
+        await self._timelines.create_index(
+            [("organization_id", 1), ("contact.created_at", -1), ("_id", 1)], name="newest"
+        )
         await self._timelines.create_index(
             [("organization_id", 1), ("merged_into", 1)],
             name="merged_by_organization",
@@ -98,10 +102,8 @@ class MongoTimelineStore:
         """Replaces the patient's timeline by an anonymous one; a second time changes nothing."""
         timeline = timeline_id(organization_id, patient_id)
         marker = {"_id": erasure_id(timeline), "organization_id": organization_id, "erased_at": erased_at}
-        try:
+        with suppress(DuplicateKeyError):
             await self._erasures.insert_one(marker | {"stands_as": f"erased-{secrets.token_hex(12)}"})
-        except DuplicateKeyError:
-            pass
         stored = await self._erasures.find_one({"_id": marker["_id"]})
         assert stored is not None
         await self._transact(lambda session: self._make_anonymous(timeline, stored, session))
