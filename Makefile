@@ -50,7 +50,7 @@ test-faults: install ## Kills, freezes and cuts: see docs
 	@$(PY) tests/faults/run.py $(ARGS)
 
 test-compose: ## The containers: builds, starts, asks and removes them (needs Docker)
-	@deploy/compose-test/run.sh
+	@python3 deploy/compose-test/run.py
 
 lock: ## Resolves the dependencies again, into the lock files
 	@python3 -m venv .cache/uv && .cache/uv/bin/pip install -q uv

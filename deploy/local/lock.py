@@ -1,6 +1,7 @@
-"""Resolve requirements.in and every member's dependencies into the two lock files.
+"""Resolve requirements.in and every member's dependencies into the lock files.
 
-`requirements-runtime.lock` is what the images install, `requirements.lock` that and the tools.
+`requirements.lock` is everything; `requirements-runtime.lock` and `requirements-build.lock` are the parts of it that
+an image needs at run time, and to build the members.
 The members themselves are left out: an index may know a stranger's project of the same name.
 The files carry hashes, but no addresses of any kind.
 """
@@ -18,7 +19,8 @@ HEADER = "# Made by `make lock`: do not edit.\n"
 
 def main() -> int:
     uv = sys.argv[1] if len(sys.argv) > 1 else "uv"
-    projects = [tomllib.loads(path.read_text())["project"] for path in sorted(member_files())]
+    files = [tomllib.loads(path.read_text()) for path in sorted(member_files())]
+    projects = [file["project"] for file in files]
     own = {str(project["name"]) for project in projects}
     runtime = sorted(
         {
@@ -31,6 +33,8 @@ def main() -> int:
     tools = [line for line in (ROOT / "requirements.in").read_text().splitlines() if line and line[0] != "#"]
     everything = compile_lock(uv, [*runtime, *tools], ROOT / "requirements.lock", constraint=None)
     compile_lock(uv, runtime, ROOT / "requirements-runtime.lock", constraint=everything)
+    build = sorted({line for project in files for line in project["build-system"]["requires"]})
+    compile_lock(uv, build, ROOT / "requirements-build.lock", constraint=everything)
     return 0
 
 
