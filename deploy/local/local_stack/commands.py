@@ -16,8 +16,10 @@ SUPERVISOR = "supervisor"
 LONGEST_STOP_SECONDS = 75.0
 
 
-def up(settings: Settings, *, extra_ports: Mapping[int, str] | None = None) -> None:
-    """Start the stack, unless it runs, and return when every service is ready."""
+def up(
+    settings: Settings, *, extra_ports: Mapping[int, str] | None = None, beside: Callable[[], object] = bool
+) -> None:
+    """Start the stack, unless it runs, and return when every service is ready. `beside` is called while it starts."""
     began = time.monotonic()
     if not board.has_supervisor(settings):
         _stop_recorded(settings)  # what a killed supervisor left
@@ -28,20 +30,21 @@ def up(settings: Settings, *, extra_ports: Mapping[int, str] | None = None) -> N
             _await_ready(settings)
             print(f"already running in {settings.home}")
         else:
-            _start(settings)
+            _start(settings, beside)
             print(f"ready after {time.monotonic() - began:.1f} s; logs in {settings.logs}")
     print(f"gateway   {settings.gateway_url}")
     print(f"Kafka     {settings.kafka_bootstrap_servers}")
     print(f"MongoDB   {settings.mongodb_uri}")
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, beside: Callable[[], object]) -> None:
     board.want(settings, dict.fromkeys(SERVICES, 1))
     board.report(settings, {"phase": "starting", "ready": False, "error": None, "units": []})
     environment.publish(settings)
     command = [sys.executable, "-m", "local_stack", "supervise"]
     supervisor = processes.start(Program(SUPERVISOR, command), logs=settings.logs, run=settings.run)
     try:
+        beside()
         _await_ready(settings, supervisor.alive)
     except BaseException:
         processes.stop([supervisor], within=LONGEST_STOP_SECONDS)

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -18,10 +21,10 @@ from local_stack.processes import Process, Program
 from local_stack.settings import HOST, ROOT, Settings
 
 ORGANIZATION = "org_demo"
-TIME_ZONE = "Australia/Sydney"
+TIME_ZONE = "Australia/Melbourne"
 SYNC_INTERVAL_SECONDS = "15"
 REQUESTS_PER_MINUTE = "6000"  # Cliniko allows 200; the sandbox is on this machine
-GIVE_UP_SECONDS = 30.0
+GIVE_UP_SECONDS = 120.0
 STATUS_SECONDS = 3.0
 
 
@@ -33,8 +36,11 @@ def run(settings: Settings) -> int:
         signal.signal(number, _as_interrupt)
     os.environ.setdefault("SYNC_INTERVAL", SYNC_INTERVAL_SECONDS)
     try:
-        commands.up(settings, extra_ports={settings.sandbox_port: "REENGAGE_SANDBOX_PORT"})
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         demo = _Demo(settings)
+        commands.up(
+            settings, extra_ports={settings.sandbox_port: "REENGAGE_SANDBOX_PORT"}, beside=demo.start_the_clinic
+        )
         demo.prepare()
         demo.show_the_way_in()
         return demo.stay()
@@ -64,26 +70,33 @@ class _Demo:
         }
         self._sandbox_url = f"http://{HOST}:{settings.sandbox_port}"
         self._key = self._clinic_key()
+        self._today = datetime.now(ZoneInfo(TIME_ZONE)).date().isoformat()
         self._token = ""
 
+    def start_the_clinic(self) -> None:
+        """Start what imitates Cliniko; it needs a moment until it answers."""
+        clinic = ["--serve", f"{self._key}=demo", "--drift", "--today", self._today]
+        here = ["--port", str(self._settings.sandbox_port), "--requests-per-minute", REQUESTS_PER_MINUTE]
+        self._start(Program("sandbox", [sys.executable, "-m", "support.sandbox", *clinic, *here]))
+
     def prepare(self) -> None:
-        """Bring the clinic, connect it, and wait until its numbers can be read."""
-        python, port = sys.executable, str(self._settings.sandbox_port)
-        serve = ["--serve", f"{self._key}=demo", "--drift", "--requests-per-minute", REQUESTS_PER_MINUTE]
-        sandbox = self._start(Program("sandbox", [python, "-m", "support.sandbox", "--port", port, *serve]))
-        self._await_sandbox(sandbox)
+        """Connect the clinic, publish its outreach, and wait until all of it can be read."""
+        self._await("sandbox", self._clinic_answers)
         self._add_organization()
         self._token = self._new_token()
+        print("importing the clinic", flush=True)
+        place = ["--gateway", self._settings.gateway_url, "--org", ORGANIZATION, "--today", self._today]
+        bookings = ["--sandbox", self._sandbox_url, "--key", self._key]
+        self._environment["DEMO_TOKEN"] = self._token
+        (self._settings.logs / "drip.log").unlink(missing_ok=True)  # its last line is waited for
+        self._start(Program("drip", [sys.executable, "-m", "support.demo_clinic.drip", *place, *bookings]))
         self._reengage("sync", ORGANIZATION, "--wait")
-        self._start_drip()
+        self._await("drip", self._outreach_is_published)
         self._reengage("status", "--wait", "--timeout", "120")
 
     def _start(self, program: Program) -> Process:
         program = Program(program.name, program.command, self._environment)
         return processes.start(program, logs=self._settings.logs, run=self._settings.run / "demo")
-
-    def _start_drip(self) -> None:
-        self._start(Program("drip", [sys.executable, "-m", "support.demo_clinic.drip"]))
 
     def _clinic_key(self) -> str:
         """The clinic's key, the same at every start of this home."""
@@ -92,18 +105,23 @@ class _Demo:
             processes.write_whole(file, f"demo-{secrets.token_hex(16)}-au1\n", mode=0o600)
         return file.read_text().strip()
 
-    def _await_sandbox(self, sandbox: Process) -> None:
-        log = self._settings.logs / "sandbox.log"
+    def _await(self, name: str, reached: Callable[[], bool]) -> None:
+        """Return once that is so; raises StackError when its program ended, or takes too long."""
+        log = self._settings.logs / f"{name}.log"
         deadline = time.monotonic() + GIVE_UP_SECONDS
-        while True:
-            if not sandbox.alive() or time.monotonic() > deadline:
-                raise StackError(f"the sandbox does not start, see {log}:\n{processes.tail(log)}")
-            try:
-                httpx.get(f"{self._sandbox_url}/v1/businesses", auth=(self._key, ""), timeout=5)
-            except httpx.HTTPError:
-                time.sleep(0.1)
-            else:
-                return
+        while not reached():
+            if time.monotonic() > deadline or not processes.recorded(self._settings.run / "demo", name):
+                raise StackError(f"the {name} does not get on, see {log}:\n{processes.tail(log)}")
+            time.sleep(0.1)
+
+    def _clinic_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self._sandbox_url}/v1/businesses", auth=(self._key, ""), timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
+    def _outreach_is_published(self) -> bool:
+        return "events of the past" in processes.tail(self._settings.logs / "drip.log", lines=3)
 
     def _add_organization(self) -> None:
         known = self._reengage("org", "list", "--json")
