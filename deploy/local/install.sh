@@ -17,6 +17,7 @@ apt_need() {
   command -v apt-get >/dev/null || die "please install these programs first: $*"
   [ "$(id -u)" = 0 ] || die "something is missing, please run: sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
   say "apt-get install $*"
+  mkdir -p /usr/share/man/man1   # Java's package fails without, and slim images lack it
   apt-get update -qq >.cache/apt.log 2>&1 || true
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>.cache/apt.log 2>&1 ||
     { tail -n 20 .cache/apt.log >&2; die "apt-get failed: see $root/.cache/apt.log"; }
