@@ -190,10 +190,12 @@ def flaws_of(error: RequestValidationError) -> list[Flaw]:
     Our own models write the messages; they never repeat a value.
     """
     return [
-        Flaw(str(found["msg"]).removeprefix("Value error, "), parameter=str(found["loc"][1]))
-        for found in error.errors()
-        if len(found["loc"]) > 1
+        Flaw(_told(found["msg"]), parameter=str(found["loc"][1])) for found in error.errors() if len(found["loc"]) > 1
     ]
+
+
+def _told(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 async def on_problem(_: Request, error: Exception) -> Response:
@@ -212,5 +214,7 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     """Answers the framework's own refusals: unknown routes and wrong methods."""
     assert isinstance(error, HTTPException)
     kind = _OF_STATUS.get(error.status_code, BAD_REQUEST if error.status_code < INTERNAL.status else INTERNAL)
-    allow = (error.headers or {}).get("Allow")
+    allow = (error.headers or {}).get("Allow", "")
+    if allow == "GET":
+        allow = "GET, HEAD"
     return ProblemError(kind, headers={"allow": allow} if allow else {}).response()

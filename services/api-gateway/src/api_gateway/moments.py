@@ -1,8 +1,8 @@
 """Which instant `as_of` means: an RFC 3339 time stamp, the end of a plain local day, or now."""
 
 import re
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
 
 from rules.calendar import calendar
 from rules.instants import SECOND, from_datetime, to_datetime
@@ -23,7 +23,8 @@ NOT_A_DAY = f"must be a day as YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YE
 NOT_A_MOMENT = f"must be an RFC 3339 time stamp or a day as YYYY-MM-DD, of the years {FIRST_YEAR} to {LAST_YEAR}"
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Moment:
     """What `as_of` asked for: an instant (microseconds since the epoch), or a plain day."""
 
     instant: int | None = None

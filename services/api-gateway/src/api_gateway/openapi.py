@@ -71,7 +71,7 @@ _INGRESS_PROBLEMS = (
 )
 _EXAMPLE_FLAWS = {
     MALFORMED: [Flaw("must be a whole number from 1 to 500", parameter="limit")],
-    NOTHING_ACCEPTABLE: [Flaw("must be one of sms, email, phone", pointer="#/0/data/channel")],
+    NOTHING_ACCEPTABLE: [Flaw("must be 'sms', 'email' or 'phone'", pointer="#/0/data/channel")],
 }
 _EXAMPLE_EXTRA = {NOTHING_ACCEPTABLE: examples.REJECTED}
 _EXAMPLE_INSTANCE = "urn:uuid:0b9f5c3e-6a51-4b8e-9c51-9f8f1f0f4a6e"
@@ -160,7 +160,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=_REF)
         components["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
     components["schemas"] |= _events_schema()
-    components["schemas"] = dict(sorted(components["schemas"].items()))
+    components["schemas"] = _used_schemas(document)
     components["securitySchemes"] = {
         _SCHEME: {"type": "http", "scheme": "bearer", "description": "Made by `reengage token create`."}
     }
@@ -186,6 +186,13 @@ def _events_schema() -> dict[str, Any]:
         "OutreachEvent": schema,
         "OutreachEvents": {"anyOf": [{"$ref": _REF.format(model="OutreachEvent")}, array]},
     }
+
+
+def _used_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """The schemas by name, without those that nothing refers to (types of parameters in Python)."""
+    text = orjson.dumps(document).decode()
+    schemas = document["components"]["schemas"]
+    return {name: schemas[name] for name in sorted(schemas) if f'"{_REF.format(model=name)}"' in text}
 
 
 def _example(kind: Kind) -> Any:

@@ -6,8 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from api_gateway.errors import Flaw, malformed
 from api_gateway.moments import NOT_A_DAY, NOT_A_MOMENT, Moment, parse_day, parse_moment
@@ -72,14 +71,14 @@ def _listed(value: Any) -> Any:
     return value
 
 
-def _cursor(value: str) -> str:
-    if len(value) > MAX_CURSOR:
+def _cursor(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAX_CURSOR:
         raise ValueError("is no cursor of this server")
     return value
 
 
 AsOf = Annotated[
-    Moment,
+    Moment | None,
     PlainValidator(_moment),
     WithJsonSchema(
         {
@@ -91,7 +90,7 @@ AsOf = Annotated[
     ),
 ]
 Day = Annotated[
-    date,
+    date | None,
     PlainValidator(_day),
     WithJsonSchema({"type": "string", "format": "date", "pattern": f"^{_YEARS}-", "examples": ["2025-06-01"]}),
 ]
@@ -100,13 +99,14 @@ Limit = Annotated[
     _whole(1, MAX_LIMIT),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}),
 ]
-DayCount = Annotated[int, _whole(1, MAX_DAYS), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_DAYS})]
+DayCount = Annotated[
+    int | None, _whole(1, MAX_DAYS), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_DAYS})
+]
 Truth = Annotated[bool, PlainValidator(_truth), WithJsonSchema({"type": "boolean", "default": False})]
-Cursor = Annotated[str, AfterValidator(_cursor)]
-Levels = Annotated[frozenset[RiskLevel | Literal["all"]], BeforeValidator(_listed)]
+Cursor = Annotated[str | None, PlainValidator(_cursor), WithJsonSchema({"type": "string", "maxLength": MAX_CURSOR})]
+Levels = Annotated[frozenset[Literal[RiskLevel, "all"]], BeforeValidator(_listed)]
 Actions = Annotated[frozenset[ActionRequired], BeforeValidator(_listed)]
 Metrics = Annotated[frozenset[TrendMetric], BeforeValidator(_listed)]
-Absent = SkipJsonSchema[None]
 
 
 class ReadParameters(BaseModel):
@@ -114,7 +114,7 @@ class ReadParameters(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, populate_by_name=True)
 
-    as_of: AsOf | Absent = Field(
+    as_of: AsOf = Field(
         None,
         description="The answer as of then: an RFC 3339 instant, or a plain day of the organization's calendar"
         " (its last microsecond; today means now). Default: now. A future instant is a forecast in which"
@@ -131,11 +131,11 @@ class RiskParameters(ReadParameters):
 class PerformanceParameters(ReadParameters):
     """Parameters of performance."""
 
-    days: DayCount | Absent = Field(
+    days: DayCount = Field(
         None, description=f"The last N local days, today included. Default: {DEFAULT_DAYS}. Not together with from, to."
     )
-    from_: Day | Absent = Field(None, alias="from", description="First local day; only together with to.")
-    to: Day | Absent = Field(None, description=f"Last local day, included; at most {MAX_PERIOD_DAYS} days in all.")
+    from_: Day = Field(None, alias="from", description="First local day; only together with to.")
+    to: Day = Field(None, description=f"Last local day, included; at most {MAX_PERIOD_DAYS} days in all.")
 
     def period(self) -> PerformancePeriod:
         """The period asked for; ends the request when the parameters contradict each other."""
@@ -165,7 +165,7 @@ class PageParameters(ReadParameters):
     """Parameters of a list."""
 
     limit: Limit = Field(DEFAULT_LIMIT, description="Items of a page.")
-    cursor: Cursor | Absent = Field(
+    cursor: Cursor = Field(
         None,
         description="next_cursor of the page before: belongs to the query that made it, and to the instant of the"
         " walk's first page.",

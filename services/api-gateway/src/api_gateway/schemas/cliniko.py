@@ -1,9 +1,9 @@
 """Bodies of the Cliniko data endpoints."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api_gateway.schemas.reengagement import Count
 
@@ -23,7 +23,7 @@ class DebugFindings(BaseModel):
 
     has_contacts: bool
     has_cliniko_links: bool
-    contact_structure: Any = Field(description="The names of a contact's fields.")
+    contact_structure: list[str] = Field(description="The names of a contact's fields.")
 
 
 class DebugContacts(BaseModel):
@@ -48,7 +48,7 @@ class SyncStatus(BaseModel):
     upcoming_appointments: Count = Field(description="Active patients with an upcoming appointment.")
     message: str
     state: Literal["never", "syncing", "ok", "failing", "stopped"]
-    lag_seconds: float | None = Field(description="Since last_sync_time; null when there was none.")
+    lag_seconds: Count | None = Field(description="Since last_sync_time; null when there was none.")
     last_error: str | None
 
 
@@ -97,11 +97,18 @@ class ActivePatientsSummary(BaseModel):
     total_active_patients: Count
     patients_with_recent_appointments: Count
     patients_with_upcoming_appointments: Count
-    last_sync_date: datetime | date | None
+    last_sync_date: datetime | None
     avg_recent_appointments: float | None
     avg_total_appointments: float | None
     activity_distribution: dict[str, Count] = Field(description="Active patients by how often they come.")
     timestamp: datetime
+
+
+class AppointmentFrequency(BaseModel):
+    """How often the patient comes."""
+
+    attended_days: Count
+    average_days_between: float | None = Field(description="Null with fewer than two days.")
 
 
 class NextAppointment(BaseModel):
@@ -116,8 +123,6 @@ class NextAppointment(BaseModel):
 class ContactWithAppointments(BaseModel):
     """A patient with any appointment that was not cancelled."""
 
-    model_config = ConfigDict(extra="allow")
-
     contact_id: str
     name: str
     phone: str | None
@@ -128,7 +133,7 @@ class ContactWithAppointments(BaseModel):
     last_appointment_date: date | None
     recent_appointments: list[AppointmentGlimpse] = Field(description="Newest first.")
     next_appointment: NextAppointment | None
-    appointment_frequency: Any = Field(description="How often the patient comes; null where that cannot be said.")
+    appointment_frequency: AppointmentFrequency
 
 
 class ContactsWithAppointments(BaseModel):

@@ -23,6 +23,8 @@ RISK_METRICS: Example = {
 }
 
 PERFORMANCE: Example = {
+    "organization_id": "org_xxx",
+    "last_updated": _AS_OF,
     "as_of": _AS_OF,
     "timeframe": "last_30_days",
     "reengagement_metrics": {
@@ -42,6 +44,7 @@ PERFORMANCE: Example = {
         "industry_avg_contact_rate": 55.0,
         "industry_avg_conversion": 68.0,
         "our_performance": "above_average",
+        "source": "Preset figures from the product's requirements, not a measured average: set your own.",
     },
 }
 
@@ -70,6 +73,8 @@ _PATIENT: Example = {
 }
 
 PRIORITIZED: Example = {
+    "organization_id": "org_xxx",
+    "last_updated": _AS_OF,
     "as_of": _AS_OF,
     "patients": [_PATIENT],
     "summary": {
@@ -84,18 +89,34 @@ PRIORITIZED: Example = {
 
 PATIENT: Example = {
     **_PATIENT,
+    "organization_id": "org_xxx",
+    "last_updated": _AS_OF,
     "as_of": _AS_OF,
     "risk_parts": [
         {"name": "days_since_contact", "points": 60, "because": "47 days since the visit of 2025-05-14"},
         {"name": "overdue_followup", "points": 25, "because": "follow-up was due on 2025-06-11"},
     ],
     "timeline": [
-        {"at": "2025-06-15T09:30:00Z", "kind": "outreach", "channel": "sms", "outcome": "failed"},
-        {"at": "2025-05-14T01:00:00Z", "kind": "appointment", "type": "Follow-up", "state": "attended"},
+        {
+            "at": "2025-06-15T09:30:00Z",
+            "kind": "message",
+            "channel": "sms",
+            "message_id": "m-17",
+            "outcomes": [{"outcome": "sent", "at": "2025-06-15T09:30:00Z", "reason": None}],
+        },
+        {
+            "at": "2025-05-14T01:00:00Z",
+            "kind": "appointment",
+            "id": "a000046",
+            "status": "arrived",
+            "type": "Follow-up",
+        },
     ],
 }
 
 TRENDS: Example = {
+    "organization_id": "org_xxx",
+    "last_updated": _AS_OF,
     "as_of": _AS_OF,
     "period": "30d",
     "daily_trends": [
@@ -148,9 +169,9 @@ SYNC_STATUS: Example = {
     "total_contacts": 413,
     "active_patients": 36,
     "upcoming_appointments": 18,
-    "message": "Synchronized.",
+    "message": "36 active patients.",
     "state": "ok",
-    "lag_seconds": 90.0,
+    "lag_seconds": 90,
     "last_error": None,
 }
 
@@ -214,7 +235,7 @@ CONTACTS_WITH_APPOINTMENTS: Example = {
                 "practitioner": "Dr Jane Doe",
                 "days_until": 4,
             },
-            "appointment_frequency": {"median_gap_days": 14.0},
+            "appointment_frequency": {"attended_days": 12, "average_days_between": 41.5},
         }
     ],
     "total_count": 380,
@@ -254,10 +275,10 @@ TREATMENT_EVENT: Example = {
 
 RECEIPT: Example = {
     "accepted": 1,
-    "rejected": [{"index": 1, "id": "evt-7", "detail": "data.channel: must be one of sms, email, phone"}],
+    "rejected": [{"index": 1, "id": "evt-7", "detail": "/data/channel: must be 'sms', 'email' or 'phone'"}],
 }
 
 REJECTED: Example = {
     "accepted": 0,
-    "rejected": [{"index": 0, "id": "evt-7", "detail": "data.channel: must be one of sms, email, phone"}],
+    "rejected": [{"index": 0, "id": "evt-7", "detail": "/data/channel: must be 'sms', 'email' or 'phone'"}],
 }

@@ -44,16 +44,21 @@ class Alerts(BaseModel):
     no_future_appointments: Count
 
 
-class RiskMetrics(BaseModel):
-    """How many patients are at which risk."""
+class Reading(BaseModel):
+    """What every answer of these endpoints says of itself."""
 
     organization_id: str
     as_of: datetime
+    last_updated: datetime | None = Field(description="When the newest fact behind the answer was applied.")
+
+
+class RiskMetrics(Reading):
+    """How many patients are at which risk."""
+
     risk_summary: RiskSummary
     alerts: Alerts
     immediate_actions_required: Count
     dormant: Count
-    last_updated: datetime | None = Field(description="When the newest fact behind the answer was applied.")
 
 
 class ReengagementMetrics(BaseModel):
@@ -108,12 +113,12 @@ class BenchmarkComparison(BaseModel):
     industry_avg_contact_rate: float
     industry_avg_conversion: float
     our_performance: Literal["above_average", "average", "below_average"] | None
+    source: str = Field(description="Where the averages come from.")
 
 
-class Performance(BaseModel):
+class Performance(Reading):
     """How outreach does."""
 
-    as_of: datetime
     timeframe: str = Field(description="last_N_days, or the first and the last day, as 2026-01-01/2026-01-31.")
     reengagement_metrics: ReengagementMetrics
     communication_channels: Channels
@@ -173,10 +178,9 @@ class ListSummary(BaseModel):
     success_rate_prediction: Percent | None
 
 
-class PrioritizedPatients(BaseModel):
+class PrioritizedPatients(Reading):
     """One page of the patients, most urgent first."""
 
-    as_of: datetime
     patients: list[Patient]
     summary: ListSummary
     total_count: Count = Field(description="Of the whole filtered list.")
@@ -192,10 +196,9 @@ class TimelineEntry(BaseModel):
     kind: str
 
 
-class PatientDetail(Patient):
+class PatientDetail(Patient, Reading):
     """The row of the list with the patient's whole history."""
 
-    as_of: datetime
     risk_parts: list[RiskPart]
     timeline: list[TimelineEntry] = Field(description="Newest first.")
 
@@ -247,11 +250,10 @@ class RiskDistributionChanges(BaseModel):
     overall_improvement: bool
 
 
-class Trends(BaseModel):
+class Trends(Reading):
     """How numbers moved, day by day, oldest first; what `metrics` did not ask for is left out."""
 
-    as_of: datetime
     period: Literal["7d", "30d", "90d", "6m", "1y"]
-    daily_trends: list[DailyTrend] | Absent = None
+    daily_trends: list[DailyTrend]
     channel_performance_trends: ChannelTrends | Absent = None
     risk_distribution_changes: RiskDistributionChanges | Absent = None
