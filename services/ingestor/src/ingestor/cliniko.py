@@ -116,6 +116,7 @@ class Cliniko:
         self._clock = clock
         self._may_ask = may_ask
         self._sleep = sleep
+        self._turn = asyncio.Lock()
         self.requests = 0
         self.server_time: int | None = None
         """What Cliniko's `Date` said last."""
@@ -178,6 +179,10 @@ class Cliniko:
 
         `path` is what messages may show of the URL: no ids, no query.
         """
+        async with self._turn:
+            return await self._get_in_turn(url, path)
+
+    async def _get_in_turn(self, url: str, path: str) -> _Answer:
         failed = busy = 0
         while True:
             await self._budget.take()

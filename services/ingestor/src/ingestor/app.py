@@ -1,0 +1,84 @@
+"""The ingestor: Cliniko comes in, events go out to `cliniko-*`; who is asked for what, and when."""
+
+import uuid
+from collections.abc import Sequence
+
+import httpx
+
+from ingestor.cliniko import TIMEOUT_SECONDS
+from ingestor.runner import Runner, Stores
+from ingestor.scheduler import Scheduler
+from ingestor.settings import IngestorSettings
+from ingestor.store.leases import LeaseStore
+from ingestor.store.records import RecordStore
+from ingestor.store.requests import RequestStore
+from ingestor.store.state import CursorStore, StatusStore
+from shared.budget import RequestBudget
+from shared.identity import KeySealer
+from shared.kafka import KeyedProducer, TopicSetup
+from shared.organizations import OrganizationDirectory
+from shared.service import Part, Runtime
+
+LINGER_MS = 2
+"""A batch is handed to Kafka whole and waited for: to linger longer would only cost time."""
+
+
+class Http:
+    """The HTTP client as a part of the service: closed last."""
+
+    def __init__(self) -> None:
+        self.client = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,  # the key must not go elsewhere
+            limits=httpx.Limits(max_keepalive_connections=20, keepalive_expiry=30),
+            mounts={"all://127.0.0.1": None, "all://localhost": None},  # never by way of a proxy
+        )
+
+    async def start(self) -> None:
+        """Connects with the first request."""
+
+    async def stop(self) -> None:
+        """Disconnects."""
+        await self.client.aclose()
+
+
+def create(runtime: Runtime) -> Sequence[Part]:
+    """The parts of the ingestor in the order in which they start."""
+    settings = runtime.settings
+    assert isinstance(settings, IngestorSettings)  # what __main__ asks for
+    own, common = runtime.databases["ingestor"], runtime.databases["reengage"]
+    stores = Stores(RecordStore(own), CursorStore(own), StatusStore(own), RequestStore(common))
+    budgets: dict[tuple[str, int], RequestBudget] = {}
+
+    def budget(key_hash: str, per_minute: int) -> RequestBudget:
+        key = (key_hash, per_minute)
+        if key not in budgets:
+            collection = common["request_budgets"]
+            budgets[key] = RequestBudget(collection, key_hash, per_minute=per_minute)
+        return budgets[key]
+
+    topics = TopicSetup(settings.kafka_bootstrap_servers)
+    producer = KeyedProducer(settings.kafka_bootstrap_servers, client_id=runtime.instance, linger_ms=LINGER_MS)
+    http = Http()
+    scheduler = Scheduler(
+        OrganizationDirectory(common["organizations"]),
+        stores,
+        LeaseStore(own),
+        budget,
+        runtime.clock,
+        holder=f"{runtime.instance}/{uuid.uuid4().hex}",
+        sync_interval=settings.sync_interval,
+        full_interval=settings.ingestor_full_sync_interval,
+        stopped_retry=settings.ingestor_stopped_retry,
+        concurrency=settings.ingestor_concurrency,
+    )
+    scheduler.runner = Runner(
+        stores,
+        producer,
+        http.client,
+        KeySealer.from_text(settings.reengage_encryption_keys),
+        runtime.clock,
+        overlap_seconds=settings.ingestor_sync_overlap,
+        must_stop=scheduler.must_stop,
+    )
+    return [topics, producer, http, scheduler]
