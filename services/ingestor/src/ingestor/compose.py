@@ -146,9 +146,8 @@ def health_conditions(parts: Iterable[Part]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ordered))
 
 
-def _by_creation(condition: Condition) -> tuple[int, int, str]:
-    # Ids grow: of two made in one second the smaller number is the older.
-    return condition.created_at, len(condition.id), condition.id
+def _by_creation(condition: Condition) -> tuple[int, str]:
+    return condition.created_at, condition.id
 
 
 def referral_source(parts: Iterable[Part], names: Names) -> str | None:
@@ -159,7 +158,7 @@ def referral_source(parts: Iterable[Part], names: Names) -> str | None:
     sources = [part for part in parts if isinstance(part, ReferralSource) and part.gone_at is None]
     if not sources:
         return None
-    newest = max(sources, key=lambda source: (source.updated_at, len(source.id), source.id))
+    newest = max(sources, key=lambda source: (source.updated_at, source.id))
     return names.name("referral_source_types", newest.type)
 
 
