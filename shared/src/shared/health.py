@@ -112,7 +112,8 @@ class Heartbeat:
         self._instance = instance
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
-        self._away = False
+        self._written = False
+        self._ended = asyncio.Event()
         self.health_port = 0
 
     async def start(self) -> None:
@@ -121,9 +122,11 @@ class Heartbeat:
 
     async def stop(self) -> None:
         """Removes the document."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        self._ended.set()
+        if self._task is not None:  # a write that is under way would bring the document back
+            await asyncio.wait([self._task], timeout=2)
+        if not self._written:
+            return
         with suppress(PyMongoError, TimeoutError):
             async with asyncio.timeout(2):
                 await self._instances.delete_one({"_id": self._id})
@@ -133,16 +136,17 @@ class Heartbeat:
         return f"{self._service}/{self._instance}"
 
     async def _beat(self) -> None:
-        while True:
+        told = False
+        while not self._ended.is_set():
             try:
                 await self.write()
+                self._written, told = True, False
             except PyMongoError as fault:
-                if not self._away:
+                if not told:
                     _log.warning("no heartbeat: MongoDB is away", error=describe(fault))
-                self._away = True
-            else:
-                self._away = False
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+                self._written, told = False, True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _HEARTBEAT_SECONDS)
 
     async def write(self) -> None:
         """One beat."""

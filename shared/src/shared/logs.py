@@ -95,7 +95,7 @@ def configure_logs(service: str, instance: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=_Stdout,
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -145,6 +145,20 @@ def _allow_listed(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[st
     if unlisted:
         line["dropped"] = len(unlisted)
     return line
+
+
+class _Stdout:
+    """Where lines go: one write each, so that lines of several threads do not mix."""
+
+    def __init__(self, *_: Any) -> None:
+        """structlog hands the logger's arguments over; there are none."""
+
+    def msg(self, line: str) -> None:
+        """Writes a line."""
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _ToStructlog(logging.Handler):

@@ -29,21 +29,16 @@ Session = Any
 
 T = TypeVar("T")
 
-_PATIENCE_MS = 5_000
-_SOCKET_MS = 60_000
+_TIMEOUTS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 60_000}
 
 
-def open_database_client(uri: str, driver: Driver = "motor", **options: Any) -> "DatabaseClient":
-    """A client of the database; it connects with its first question, within the running loop."""
-    settings: dict[str, Any] = {
-        "tz_aware": True,
-        "w": "majority",
-        "readConcernLevel": "majority",
-        "serverSelectionTimeoutMS": _PATIENCE_MS,
-        "connectTimeoutMS": _PATIENCE_MS,
-        "socketTimeoutMS": _SOCKET_MS,
-        **options,
-    }
+def open_database_client(uri: str, driver: Driver = "motor") -> "DatabaseClient":
+    """A client of the database; it connects with its first question, within the running loop.
+
+    The timeouts can be set in the URI; what is read and written safely cannot.
+    """
+    settings: dict[str, Any] = {name: ms for name, ms in _TIMEOUTS.items() if name.lower() not in uri.lower()}
+    settings |= {"tz_aware": True, "w": "majority", "readConcernLevel": "majority", "readPreference": "primary"}
     if driver == "pymongo":
         return DatabaseClient(AsyncMongoClient(uri, **settings), driver)
     return DatabaseClient(AsyncIOMotorClient(uri, **settings), driver)

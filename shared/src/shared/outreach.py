@@ -105,6 +105,7 @@ class TreatmentReported(OfPatient):
 class OutreachOutcomeEvent(Event[OutreachReported]):
     """A report about an outreach message."""
 
+    specversion: Literal["1.0"]
     type: Literal["outreach.outcome.v1"]
     time: EventTime
 
@@ -112,6 +113,7 @@ class OutreachOutcomeEvent(Event[OutreachReported]):
 class TreatmentOutcomeEvent(Event[TreatmentReported]):
     """A report about a treatment."""
 
+    specversion: Literal["1.0"]
     type: Literal["treatment.outcome.v1"]
     time: EventTime
 
