@@ -1,0 +1,258 @@
+"""What the consumer promises, on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from integration.shared.conftest import ReadAll
+from shared.clock import SystemClock
+from shared.consumer import Consumer, DeadLetter, Handler, Record, create_consumer
+from shared.faults import TransientError
+from shared.isolation import Patience
+from shared.kafka import KeyedProducer, Outgoing
+from shared.topics import PARTITIONS, Topic
+from support.eventually import eventually
+
+Start = Callable[..., Any]
+
+
+class Handled:
+    """A handler that keeps what it was given, and fails as told."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes | None] = []
+        self.batches = 0
+        self.transient = 0
+        self.poison: set[bytes] = set()
+        self.invalid: set[bytes] = set()
+
+    async def __call__(self, records: Sequence[Record]) -> list[DeadLetter]:
+        self.batches += 1
+        if self.transient:
+            self.transient -= 1
+            raise TransientError("MongoDB is away")
+        if any(record.value in self.poison for record in records):
+            raise KeyError("secret")
+        self.values += [record.value for record in records]
+        return [DeadLetter.invalid(record, "a rule") for record in records if record.value in self.invalid]
+
+    def all_of(self, expected: Sequence[bytes]) -> Callable[[], None]:
+        def check() -> None:
+            assert set(self.values) >= set(expected)
+
+        return check
+
+
+@pytest.fixture
+async def start(kafka_bootstrap: str, topic: Topic, producer: KeyedProducer) -> AsyncIterator[Start]:
+    running: list[Consumer] = []
+
+    async def start(handle: Handler, fail: Callable[[BaseException], None] = pytest.fail, **more: Any) -> Consumer:
+        consumer = create_consumer(
+            kafka_bootstrap,
+            [topic.name],
+            group=topic.name,
+            handle=handle,
+            producer=producer,
+            clock=SystemClock(),
+            fail=fail,
+            patience=Patience(total=0.5, first=0.01, longest=0.05),
+            **more,
+        )
+        running.append(consumer)
+        await consumer.start()
+        return consumer
+
+    yield start
+    for consumer in running:
+        await consumer.stop()
+
+
+@pytest.fixture
+def committed(kafka_bootstrap: str, topic: Topic) -> Callable[[], Any]:
+    async def read() -> int:
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id=topic.name, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            consumer.assign([TopicPartition(topic.name, number) for number in range(PARTITIONS)])
+            offsets = [await consumer.committed(TopicPartition(topic.name, number)) for number in range(PARTITIONS)]
+            return sum(offset or 0 for offset in offsets)
+        finally:
+            await consumer.stop()
+
+    return read
+
+
+async def publish(producer: KeyedProducer, topic: Topic, count: int, first: int = 0, **more: Any) -> list[bytes]:
+    values = [b"v%d" % number for number in range(first, first + count)]
+    await producer.publish_all(Outgoing(topic.name, b"k%d" % (int(v[1:]) % 50), v, **more) for v in values)
+    return values
+
+
+async def test_all_records_are_handled_in_batches_and_committed(
+    start: Start, topic: Topic, producer: KeyedProducer, committed: Callable[[], Any]
+) -> None:
+    values = await publish(producer, topic, 3_000)
+    handled = Handled()
+    consumer = await start(handled)
+    await eventually(handled.all_of(values))
+    assert len(handled.values) == 3_000
+    assert handled.batches < 100
+    assert consumer.not_ready() == []
+    assert consumer.not_live() == []
+    assert len(consumer.assigned) == PARTITIONS
+
+    async def done() -> None:
+        assert await consumer.lag() == 0
+        assert consumer.committed_at is not None
+
+    await eventually(done)
+    await consumer.stop()
+    assert await committed() == 3_000
+    again = Handled()
+    await start(again)
+    more = await publish(producer, topic, 10, first=3_000)
+    await eventually(again.all_of(more))
+    assert sorted(again.values) == sorted(more)
+
+
+async def test_headers_that_are_no_text_harm_nobody(start: Start, topic: Topic, producer: KeyedProducer) -> None:
+    handled = Handled()
+    values = await publish(producer, topic, 5, headers=[("reply_to", b"\xff"), ("correlation_id", b"\xfe")])
+    values += await publish(producer, topic, 5, first=5)
+    await start(handled)
+    await eventually(handled.all_of(values))
+
+
+async def test_a_dead_letter_is_stored_before_its_batch_is_committed(
+    start: Start, topic: Topic, producer: KeyedProducer, read_all: ReadAll
+) -> None:
+    handled = Handled()
+    handled.invalid = {b"v3", b"v4"}
+    values = await publish(producer, topic, 10)
+    await start(handled)
+    await eventually(handled.all_of(values))
+
+    async def set_aside() -> None:
+        assert sorted(record.value for record in await read_all(topic.dead_letters)) == [b"v3", b"v4"]
+
+    await eventually(set_aside)
+
+
+async def test_a_transient_fault_loses_nothing_and_sets_nothing_aside(
+    start: Start, topic: Topic, producer: KeyedProducer, read_all: ReadAll
+) -> None:
+    handled = Handled()
+    handled.transient = 25  # longer than the patience: the batch is put back in between
+    values = await publish(producer, topic, 500)
+    await start(handled)
+    await eventually(handled.all_of(values))
+    assert handled.transient == 0
+    assert await read_all(topic.dead_letters) == []
+
+
+async def test_a_record_that_our_code_fails_on_is_found_and_set_aside(
+    start: Start, topic: Topic, producer: KeyedProducer, read_all: ReadAll
+) -> None:
+    handled = Handled()
+    handled.poison = {b"v77"}
+    values = await publish(producer, topic, 300)
+    await start(handled)
+    await eventually(handled.all_of([value for value in values if value != b"v77"]))
+
+    async def set_aside() -> None:
+        (letter,) = await read_all(topic.dead_letters)
+        headers = dict(letter.headers)
+        assert (letter.key, letter.value) == (b"k27", b"v77")
+        assert headers["dlq-error"] == b"KeyError: unexpected"
+        assert int(headers["dlq-attempts"]) >= 3
+
+    await eventually(set_aside)
+
+
+async def test_when_most_records_fail_the_service_stops_and_nothing_is_lost(
+    start: Start, topic: Topic, producer: KeyedProducer, read_all: ReadAll, committed: Callable[[], Any]
+) -> None:
+    values = await publish(producer, topic, 400)
+    broken = Handled()
+    broken.poison = set(values)
+    faults: list[BaseException] = []
+    consumer = await start(broken, faults.append)
+
+    def failed() -> None:
+        assert faults
+
+    await eventually(failed, within=30)
+    assert consumer.not_ready() == ["stopped: most records failed"]
+    await consumer.stop()
+    assert await read_all(topic.dead_letters) == []
+    assert await committed() == 0
+    mended = Handled()
+    await start(mended)
+    await eventually(mended.all_of(values))
+
+
+async def test_partitions_are_shared_and_taken_over_without_loss_or_repeats(
+    start: Start, topic: Topic, producer: KeyedProducer
+) -> None:
+    handled = Handled()
+    changes: list[tuple[str, int]] = []
+    first = await start(
+        handled,
+        on_assigned=lambda partitions: changes.append(("assigned", len(partitions))),
+        on_revoked=lambda partitions: changes.append(("revoked", len(partitions))),
+    )
+    values = await publish(producer, topic, 1_000)
+    second = await start(handled)
+
+    def shared() -> None:
+        assert len(first.assigned) == len(second.assigned) == PARTITIONS // 2
+        assert not first.assigned & second.assigned
+
+    await eventually(shared, within=20)
+    values += await publish(producer, topic, 1_000, first=1_000)
+    await eventually(handled.all_of(values))
+    await second.stop()
+
+    def taken_over() -> None:
+        assert len(first.assigned) == PARTITIONS
+
+    await eventually(taken_over, within=20)
+    values += await publish(producer, topic, 1_000, first=2_000)
+    await eventually(handled.all_of(values))
+    assert len(handled.values) == 3_000
+    assert ("revoked", PARTITIONS) in changes
+    assert ("assigned", PARTITIONS // 2) in changes
+
+
+async def test_a_batch_in_hand_is_finished_and_committed_before_its_partitions_go(
+    start: Start, topic: Topic, producer: KeyedProducer
+) -> None:
+    handled, begun, go_on = Handled(), asyncio.Event(), asyncio.Event()
+
+    async def slow(records: Sequence[Record]) -> Sequence[DeadLetter]:
+        begun.set()
+        await go_on.wait()
+        return await handled(records)
+
+    values = await publish(producer, topic, 200)
+    revoked = asyncio.Event()
+    first = await start(slow, on_revoked=lambda partitions: revoked.set())
+    await begun.wait()
+    revoked.clear()
+    joining = asyncio.create_task(start(handled))
+    await asyncio.wait([joining, asyncio.create_task(revoked.wait())], timeout=4)
+    assert not revoked.is_set()
+    assert first.assigned
+    go_on.set()
+    second = await joining
+
+    def shared() -> None:
+        assert len(first.assigned) == len(second.assigned) == PARTITIONS // 2
+
+    await eventually(shared, within=20)
+    await eventually(handled.all_of(values))
+    assert sorted(handled.values) == sorted(values)
