@@ -6,20 +6,19 @@ has the images; else real servers of our own, started from packages on free port
 """
 
 import os
-import random
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_stack import artifacts, checks, processes, servers
-from local_stack.settings import HOST, ROOT, Settings
+from local_stack import artifacts, processes, servers
+from local_stack.ports import free as free_ports
+from local_stack.settings import ROOT, Settings
 
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 MONGODB_IMAGE = "mongo:8"
 FOLDERS = ROOT / ".cache" / "tests"
-PORTS = range(20_000, 32_000)  # below those that the system gives to clients
 
 
 @contextmanager
@@ -69,14 +68,6 @@ def native_server(name: str) -> Iterator[Settings]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports that nothing listens on; the one after the first is free, too (Kafka takes it)."""
-    for port in random.sample(PORTS, len(PORTS)):
-        if not any(checks.busy(port + step) for step in range(3)):
-            return port, port + 2
-    raise RuntimeError("no free port left")
-
-
 def _clean_up_after_the_dead() -> None:
     """End the servers of test runs that were killed, and remove their folders."""
     for folder in FOLDERS.glob("*-*"):
@@ -105,4 +96,4 @@ def _containers(image: str) -> bool:
     return True
 
 
-__all__ = ["HOST", "free_ports", "kafka_server", "mongodb_server", "native_server"]
+__all__ = ["FOLDERS", "free_ports", "kafka_server", "mongodb_server", "native_server"]

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping
 
-from local_stack import artifacts, kafka, mongodb
+from local_stack import artifacts, kafka, mongodb, ports
 from local_stack.problems import StackError
-from local_stack.settings import HOST, Settings
+from local_stack.settings import Settings
 
 NEEDED_BYTES = 2_000_000_000
 BUSY_ADVICE = "is taken by another program: stop that one, or choose another with"
@@ -18,9 +17,9 @@ def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = 
     """Raise StackError on the first thing that would stop this stack from running."""
     _disk(settings)
     _programs(settings)
-    ports = settings.own_ports() | dict(extra_ports or {})
-    for port, variable in ports.items():
-        if busy(port):
+    wanted = settings.own_ports() | dict(extra_ports or {})
+    for port, variable in wanted.items():
+        if ports.busy(port):
             raise StackError(f"port {port} {BUSY_ADVICE} {variable}")
     if settings.given_mongodb and not mongodb.answers(settings.given_mongodb):
         raise StackError(
@@ -28,17 +27,6 @@ def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = 
         )
     if settings.given_kafka and not kafka.answers(settings.given_kafka):
         raise StackError("the server of KAFKA_BOOTSTRAP_SERVERS does not answer: start it, or unset the variable")
-
-
-def busy(port: int) -> bool:
-    """Whether something listens on this port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
 
 
 def _disk(settings: Settings) -> None:

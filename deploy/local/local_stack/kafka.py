@@ -49,14 +49,14 @@ def prepare(folder: Path, port: int) -> Program:
     logs = folder / "log"
     configuration.write_text(PROPERTIES.format(host=HOST, port=port, controller=port + 1, folder=logs))
     if not (logs / "meta.properties").exists():
-        command = [*_java("-Xmx128m", "-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool"]
+        command = [*_java("-Xmx128m"), "kafka.tools.StorageTool"]
         command += ["format", "--ignore-formatted", "-t", CLUSTER_ID, "-c", str(configuration)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
             raise StackError(
                 f"Kafka's folder {logs} could not be prepared: {(done.stdout + done.stderr).strip()[-300:]}"
             )
-    return Program("kafka", [*_java(*HEAP, "-server"), "kafka.Kafka", str(configuration)])
+    return Program("kafka", [*_java(*HEAP), "kafka.Kafka", str(configuration)])
 
 
 def _java(*options: str) -> list[str]:
@@ -69,6 +69,7 @@ def _java(*options: str) -> list[str]:
     return [
         java,
         *options,
+        "-XX:TieredStopAtLevel=1",  # measured on 2 cores: half the processor time, at the start and for 100,000 records
         "-XX:+UseSerialGC",
         "-Xshare:auto",
         "-Djava.net.preferIPv4Stack=true",

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import artifacts, processes
+from local_stack import artifacts, ports, processes
 from local_stack.settings import ROOT, SERVICES, Settings
-from support.servers import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +61,7 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
     made: list[Stack] = []
 
     def make() -> Stack:
-        kafka, mongodb = free_ports()
+        kafka, mongodb = ports.free()
         home = tmp_path_factory.mktemp("home") / "reengage"
         foreign = {"MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS", "REENGAGE_ENCRYPTION_KEYS"}
         own = {
@@ -70,7 +69,7 @@ def make_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
             "REENGAGE_PROGRAMS": str(programs),
             "REENGAGE_KAFKA_PORT": str(kafka),
             "REENGAGE_MONGODB_PORT": str(mongodb),
-            "REENGAGE_GATEWAY_PORT": str(free_ports()[0]),
+            "REENGAGE_GATEWAY_PORT": str(ports.free()[0]),
             "PYTHONPATH": str(ROOT / "deploy" / "local"),
         }
         made.append(Stack(home, {**{k: v for k, v in os.environ.items() if k not in foreign}, **own}))
