@@ -1,0 +1,21 @@
+"""The program on one screen: every command and where it is."""
+
+import typer
+
+from reengage.commands import dead_letters, diagnosis, keys, organizations, status, synchronization, tokens
+
+app = typer.Typer(
+    name="reengage",
+    help="Operates Reengage: organizations, tokens, synchronization, status and dead letters.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.add_typer(organizations.commands, name="org")
+app.add_typer(tokens.commands, name="token")
+app.command("sync")(synchronization.sync)
+app.command("status")(status.status)
+app.add_typer(dead_letters.commands, name="dlq")
+app.command("doctor")(diagnosis.doctor)
+app.add_typer(keys.commands, name="key")

@@ -1,0 +1,242 @@
+"""What happens to an organization: added, changed, given another key, removed."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pymongo.errors import DuplicateKeyError
+
+from reengage.cliniko import Access
+from reengage.control import Control
+from reengage.failures import CommandError, WrongUsageError
+from reengage.instances import names_of_running
+from reengage.output import say
+from shared.identity import KeySealer
+from shared.organizations import (
+    CLINIKO_REQUESTS_PER_MINUTE,
+    ORGANIZATION_ID,
+    ClinikoAccess,
+    Organization,
+    OrganizationSettings,
+    on_loopback,
+)
+
+PURGE_PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.2
+LONGEST_NAME = 200
+
+
+async def load(control: Control, organization_id: str, *, removed_too: bool = False) -> Organization:
+    """The organization; CommandError when there is none, or it was removed."""
+    document = await control.collection("organizations").find_one({"_id": organization_id})
+    if document is None:
+        raise CommandError(f"no organization {organization_id!r}: `reengage org list` shows those there are")
+    organization = Organization.of(document)
+    if organization.removed_at and not removed_too:
+        raise CommandError(f"{organization_id} was removed: `reengage org add {organization_id} …` begins anew")
+    return organization
+
+
+async def load_all(control: Control, *, removed_too: bool = False) -> list[Organization]:
+    """All organizations by id."""
+    query = {} if removed_too else {"removed_at": None}
+    found = control.collection("organizations").find(query, sort=[("_id", 1)])
+    return [Organization.of(document) async for document in found]
+
+
+def checked_id(text: str) -> str:
+    """The id; WrongUsageError when it is none."""
+    if not ORGANIZATION_ID.fullmatch(text):
+        raise WrongUsageError("ORG is 1 to 64 letters, digits, '_', '.' or '-'")
+    return text
+
+
+def checked_name(text: str) -> str:
+    """The name; WrongUsageError when it is empty or very long."""
+    if not text.strip() or len(text) > LONGEST_NAME:
+        raise WrongUsageError(f"--name is 1 to {LONGEST_NAME} characters")
+    return text.strip()
+
+
+def checked_settings(values: Mapping[str, Any], base_url: str) -> OrganizationSettings:
+    """The settings; WrongUsageError names each value that is wrong, and what is right."""
+    try:
+        settings = OrganizationSettings.model_validate(values)
+    except ValidationError as invalid:
+        raise WrongUsageError("; ".join(_told(error) for error in invalid.errors())) from None
+    if settings.cliniko_requests_per_minute > CLINIKO_REQUESTS_PER_MINUTE and not on_loopback(base_url):
+        raise WrongUsageError(
+            f"cliniko_requests_per_minute: at most {CLINIKO_REQUESTS_PER_MINUTE}, as Cliniko allows;"
+            " more only for a base URL on loopback"
+        )
+    return settings
+
+
+def _told(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"
+
+
+async def ensure_addable(control: Control, organization_id: str) -> int:
+    """The settings revision to begin with; CommandError when the organization exists.
+
+    One that was removed can be added again once the services have let go of what they held:
+    otherwise the facts of two clinics could mix.
+    """
+    document = await control.collection("organizations").find_one({"_id": organization_id})
+    if document is None:
+        return 1
+    if document["removed_at"] is None:
+        raise CommandError(_exists(organization_id))
+    await _await_purge(control, organization_id)
+    return int(document["settings_revision"]) + 1
+
+
+def _exists(organization_id: str) -> str:
+    return (
+        f"{organization_id} exists already: change it with `reengage org set`, its key with `reengage org set-key`,"
+        " or remove it first with `reengage org remove`"
+    )
+
+
+async def _await_purge(control: Control, organization_id: str) -> None:
+    waited = 0.0
+    while holders := await _holders(control, organization_id):
+        missing = sorted(holders - await names_of_running(control))
+        if missing or waited >= PURGE_PATIENCE_SECONDS:
+            why = f"{' and '.join(missing)} not running" if missing else "that takes long"
+            raise CommandError(
+                f"what was held of the removed {organization_id} is not deleted yet ({why}):"
+                " start the services (`make up`) and try again"
+            )
+        if waited == 0:
+            say(f"waiting until {' and '.join(sorted(holders))} have deleted what they held of {organization_id}")
+        await asyncio.sleep(POLL_SECONDS)
+        waited += POLL_SECONDS
+
+
+async def _holders(control: Control, organization_id: str) -> set[str]:
+    """The services that still hold something of the organization."""
+    query = {"_id": organization_id}
+    holders = set()
+    if await control.client["ingestor"]["sync_status"].find_one(query):
+        holders.add("ingestor")
+    if await control.client["risk_engine"]["standings"].find_one(query):
+        holders.add("risk-engine")
+    return holders
+
+
+async def add(
+    control: Control,
+    *,
+    organization_id: str,
+    name: str,
+    settings: OrganizationSettings,
+    access: Access,
+    sealer: KeySealer,
+    revision: int,
+) -> Organization:
+    """Stores a new organization, or one that was removed; CommandError when somebody was faster."""
+    organization = Organization(
+        id=organization_id,
+        name=name,
+        settings=settings,
+        settings_revision=revision,
+        cliniko=_sealed(access, organization_id, sealer),
+        created_at=control.now(),
+    )
+    organizations = control.collection("organizations")
+    try:
+        await organizations.replace_one(
+            {"_id": organization_id, "removed_at": {"$ne": None}}, organization.document(), upsert=True
+        )
+    except DuplicateKeyError:
+        raise CommandError(_exists(organization_id)) from None
+    return organization
+
+
+def _sealed(access: Access, organization_id: str, sealer: KeySealer) -> ClinikoAccess:
+    return ClinikoAccess(
+        base_url=access.base_url,
+        key=sealer.seal(access.api_key, organization_id=organization_id),
+        key_hash=access.key_hash,
+        contact_email=access.contact_email,
+    )
+
+
+async def change(
+    control: Control,
+    organization: Organization,
+    settings: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    contact_email: str | None = None,
+) -> Organization:
+    """Sets what is given and nothing else, so that two changes at once both hold.
+
+    Each setting is checked together with the others that the organization has.
+    """
+    wanted = checked_settings({**organization.settings.model_dump(), **settings}, organization.cliniko.base_url)
+    differs = wanted.read_by_rules() != organization.settings.read_by_rules()
+    stored = wanted.model_dump()
+    fields = {f"settings.{key}": stored[key] for key in settings}
+    fields |= {"name": name} if name else {}
+    fields |= {"cliniko.contact_email": contact_email} if contact_email else {}
+    await _update(control, organization.id, {"$set": fields, "$inc": {"settings_revision": int(differs)}})
+    return await load(control, organization.id)
+
+
+async def set_key(control: Control, organization_id: str, access: Access, sealer: KeySealer) -> None:
+    """Stores another API key; what was sealed before is not needed for it."""
+    cliniko = _sealed(access, organization_id, sealer)
+    await _update(control, organization_id, {"$set": {"cliniko": cliniko.model_dump()}})
+
+
+async def reseal(control: Control, organization: Organization, sealer: KeySealer) -> bool:
+    """Seals the API key with the active sealing key; False when it was so before.
+
+    SealError when it cannot be opened. A key that was set meanwhile stays.
+    """
+    sealed = organization.cliniko.key
+    if sealer.is_active(sealed):
+        return False
+    api_key = sealer.open(sealed, organization_id=organization.id)
+    await control.collection("organizations").update_one(
+        {"_id": organization.id, "cliniko.key": sealed},
+        {"$set": {"cliniko.key": sealer.seal(api_key, organization_id=organization.id)}},
+    )
+    return True
+
+
+async def remove(control: Control, organization_id: str) -> None:
+    """Marks the organization removed, forgets its API key and revokes its tokens; idempotent."""
+    now = control.now()
+    mark = {"$set": {"removed_at": now, "cliniko.key": ""}}
+    await control.collection("organizations").update_one({"_id": organization_id, "removed_at": None}, mark)
+    await control.collection("tokens").update_many(
+        {"organization_id": organization_id, "revoked_at": None}, {"$set": {"revoked_at": now}}
+    )
+
+
+async def _update(control: Control, organization_id: str, update: Mapping[str, Any]) -> None:
+    query = {"_id": organization_id, "removed_at": None}
+    if not (await control.collection("organizations").update_one(query, update)).matched_count:
+        await load(control, organization_id)
+
+
+def parse_settings(arguments: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE arguments; an empty VALUE is the default. WrongUsageError on anything else."""
+    known = OrganizationSettings.model_fields
+    changes: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or key not in known:
+            raise WrongUsageError(f"{argument!r} is not KEY=VALUE with KEY one of {', '.join(known)}")
+        if key in changes:
+            raise WrongUsageError(f"{key} is given twice")
+        default = known[key].get_default(call_default_factory=True)
+        if not value and known[key].is_required():
+            raise WrongUsageError(f"{key} has no default: give a value")
+        changes[key] = value or default
+    return changes

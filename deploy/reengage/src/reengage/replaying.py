@@ -1,0 +1,69 @@
+"""Putting dead letters back where they came from: same bytes, same key, and the letter is marked."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from reengage import letters
+from reengage.control import Control
+from reengage.failures import CommandError
+from reengage.letters import Letter
+from reengage.offsets import Kafka
+from reengage.output import say
+from shared import dead_letters
+from shared.kafka import KeyedProducer, Outgoing
+from shared.topics import dead_letters_of
+
+AT_ONCE = 200
+
+
+async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Letter]:
+    """The letters that were not replayed yet; tells of those that cannot be."""
+    replayed = await letters.replays(control)
+    async for letter in letters.read(kafka, topics):
+        if letter.id in replayed:
+            continue
+        if letter.truncated:
+            say(f"{letter.id} stays: it holds the begin of its record only")
+            continue
+        yield letter
+
+
+async def by_id(kafka: Kafka, ids: Iterable[str]) -> AsyncIterator[Letter]:
+    """The letters of these ids, each once, replayed before or not."""
+    for letter_id in dict.fromkeys(ids):
+        yield await letters.read_one(kafka, letter_id)
+
+
+async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterator[Letter]) -> list[str]:
+    """Publishes the letters to their topics as they were, and remembers it; their ids, in order.
+
+    After a crash in between some are replayed once more: consumers know what they have seen.
+    """
+    done: list[str] = []
+    some: list[Letter] = []
+    async for letter in chosen:
+        some.append(letter)
+        if len(some) == AT_ONCE:
+            done += await _put_back(control, producer, some)
+            some = []
+    return done + await _put_back(control, producer, some)
+
+
+async def _put_back(control: Control, producer: KeyedProducer, some: Sequence[Letter]) -> list[str]:
+    await producer.publish_all([_outgoing(letter) for letter in some])
+    for letter in some:
+        await control.collection("dlq_replays").update_one(
+            {"_id": letter.id}, {"$set": {"replayed_at": control.now()}, "$inc": {"times": 1}}, upsert=True
+        )
+    return [letter.id for letter in some]
+
+
+def _outgoing(letter: Letter) -> Outgoing:
+    """The record as it came, and the count of its attempts so far."""
+    topic = letter.origin["topic"]
+    if letter.truncated:
+        raise CommandError(f"{letter.id} holds the begin of its record only, and cannot be replayed")
+    if dead_letters_of(topic) != letter.topic:
+        raise CommandError(f"{letter.id} says that it came from {topic!r}, which is not its topic: it is not replayed")
+    own = [header for header in letter.headers if not header[0].startswith(dead_letters.PREFIX)]
+    attempts = (dead_letters.ATTEMPTS, str(letter.attempts).encode())
+    return Outgoing(topic, letter.key, letter.value, [*own, attempts])

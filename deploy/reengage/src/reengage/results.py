@@ -1,0 +1,55 @@
+"""Are the risk engine's results of all that it took in? Asked of its published collections."""
+
+from reengage.catching_up import Behind
+from reengage.control import Control
+from reengage.organizations import load_all
+from shared.timelines import DATABASE, STANDINGS, TIMELINES
+from shared.topics import PARTITIONS
+
+AT_ONCE = 10_000
+"""Patients that are followed one by one; while more are waiting, all of them are waited for."""
+
+_DIRTY = {"home": {"$in": list(range(PARTITIONS))}, "dirty": {"$exists": True}}
+"""`home` is named for the index alone: it has that field first."""
+
+
+class Unsettled:
+    """The patients whose timelines are ahead of the results, and the organizations being built.
+
+    A patient is followed until its mark was seen gone once: the mark's own instant says nothing,
+    it grows with every later fact although earlier ones are still to be settled.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._timelines = control.client[DATABASE][TIMELINES]
+        self._standings = control.client[DATABASE][STANDINGS]
+        self._marked: set[str] | None = None
+
+    async def behind(self) -> Behind:
+        """What is not settled yet of what was marked at the first call."""
+        return [*await self._patients(), *await self._organizations()]
+
+    async def _patients(self) -> Behind:
+        if self._marked is None:
+            marked = await self._timelines.find(_DIRTY, {"_id": 1}, limit=AT_ONCE + 1).to_list()
+            if len(marked) > AT_ONCE:
+                return [f"risk-engine has more than {AT_ONCE} patients to sum up"]
+            self._marked = {timeline["_id"] for timeline in marked}
+        elif self._marked:
+            query = {"_id": {"$in": sorted(self._marked)}, "dirty": {"$exists": True}}
+            self._marked = {timeline["_id"] async for timeline in self._timelines.find(query, {"_id": 1})}
+        return [f"risk-engine has {len(self._marked)} patients to sum up"] if self._marked else []
+
+    async def _organizations(self) -> Behind:
+        """Those without results, with results by other settings, and with results in the making."""
+        fields = {"settings_revision": 1, "building.generation": 1}
+        standings = {standing["_id"]: standing async for standing in self._standings.find({}, fields)}
+        told = []
+        for organization in await load_all(self._control):
+            standing = standings.get(organization.id)
+            if standing is None:
+                told.append(f"risk-engine has not begun with {organization.id}")
+            elif standing.get("building") or standing["settings_revision"] < organization.settings_revision:
+                told.append(f"risk-engine is building the results of {organization.id} anew")
+        return told
