@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from api_gateway.answers import answer
 from api_gateway.errors import KINDS, UNAVAILABLE, ProblemError, not_found
-from api_gateway.openapi import problem_responses
+from api_gateway.openapi import Responses, answered, problem_responses
 from api_gateway.schemas.problems import Health
 
 NotReady = Callable[[], Sequence[str]]
@@ -67,9 +67,8 @@ def service_routes(app: FastAPI, *, not_ready: NotReady) -> APIRouter:
     return router
 
 
-def _health_responses(state: str) -> dict[int | str, dict[str, object]]:
-    content = {"application/json": {"examples": {"sample": {"value": {"state": state, "reasons": []}}}}}
-    return {200: {"model": Health, "description": "Yes.", "content": content}}
+def _health_responses(state: str) -> Responses:
+    return {200: answered(Health, {"state": state, "reasons": []}, description="Yes.")}
 
 
 def _json(body: object) -> Response:
