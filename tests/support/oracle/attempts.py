@@ -37,7 +37,7 @@ class Message:
     def attempt_id(self) -> str | None:
         """ "the one that any of its events names ...; of several, the earliest named".
 
-        READING: of two named in the same instant, the event with the smaller canonical JSON.
+        READING: of two named in the same instant, the earlier event (`Event`).
         """
         return next((e.attempt_id for e in self.events if e.attempt_id), None)
 
@@ -80,7 +80,7 @@ class Attempt:
     @property
     def answers(self) -> list[Event]:
         found = [e for m in self.messages for e in m.answers]
-        return sorted(found, key=lambda e: (e.time, e.canonical))
+        return sorted(found, key=lambda e: (e.time, e.identity))
 
     @property
     def order(self) -> tuple:
@@ -142,8 +142,11 @@ def status(k: Known, attempt: Attempt, booked: bool) -> str:
 
 
 def method(attempt: Attempt) -> str:
-    """ "(the channel answered, else the last used)". READING: of several answered, the first."""
-    return attempt.answers[0].channel if attempt.answers else attempt.last_message.channel
+    """ "(the channel answered, else the last used)". READING: of several answered, the
+    one answered first; in one instant the first by name."""
+    if not attempt.answers:
+        return attempt.last_message.channel
+    return min(attempt.answers, key=lambda e: (e.time, e.channel)).channel
 
 
 def reason(k: Known, attempt: Attempt, booked: bool) -> str | None:
@@ -154,7 +157,7 @@ def reason(k: Known, attempt: Attempt, booked: bool) -> str | None:
         return None
     given = [e for m in attempt.messages for e in m.events if e.reason]
     if given:
-        return max(given, key=lambda e: (e.time, e.canonical)).reason
+        return max(given, key=lambda e: (e.time, e.identity)).reason
     if state == "pending":
         return None
     if all(m.failures for m in attempt.messages):

@@ -178,13 +178,14 @@ def read_outreach(outreach: list[Record], organization: str, facts: Facts) -> No
         told = (instant(event["time"]), canonical_json(event), event)
         if key not in winners or told[:2] < winners[key][:2]:
             winners[key] = told
-    for (patient_id, _, _), (time, canonical, event) in winners.items():
+    for (patient_id, source, event_id), (time, _, event) in winners.items():
+        identity = (source, event_id, patient_id)
         body = event["data"]
         if event["type"] == "outreach.outcome.v1":
             facts.events[patient_id].append(
                 Event(
                     time=time,
-                    canonical=canonical,
+                    identity=identity,
                     patient_id=patient_id,
                     channel=body["channel"],
                     outcome=body["outcome"],
@@ -194,4 +195,4 @@ def read_outreach(outreach: list[Record], organization: str, facts: Facts) -> No
                 )
             )
         elif event["type"] == "treatment.outcome.v1":
-            facts.treatments[patient_id].append(Treatment(time, canonical, patient_id, body["outcome"]))
+            facts.treatments[patient_id].append(Treatment(time, identity, patient_id, body["outcome"]))

@@ -68,10 +68,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An `outreach.outcome.v1` event, told once; `canonical` only breaks ties of time."""
+    """An `outreach.outcome.v1` event, told once.
+
+    READING: of two events in the same instant, the one with the greater `identity`, that is
+    (source, event id, patient id) as text, is the later.
+    """
 
     time: datetime
-    canonical: str
+    identity: tuple[str, str, str]
     patient_id: str
     channel: str
     outcome: str
@@ -85,7 +89,7 @@ class Treatment:
     """A `treatment.outcome.v1` event."""
 
     time: datetime
-    canonical: str
+    identity: tuple[str, str, str]
     patient_id: str
     outcome: str
 

@@ -122,7 +122,7 @@ def health_conditions(k: Known) -> list[str]:
 
 
 def last_treatment_outcome(k: Known) -> str | None:
-    last = max(k.treatments, key=lambda t: (t.time, t.canonical), default=None)
+    last = max(k.treatments, key=lambda t: (t.time, t.identity), default=None)
     return last.outcome if last else None
 
 

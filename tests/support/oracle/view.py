@@ -107,7 +107,7 @@ class View:
             appointments=[a for a in of(facts.appointments) if exists(a, at)],
             communications=[c for c in of(facts.communications) if c.created_at <= at],
             recalls=[r for r in of(facts.recalls) if r.created_at <= at],
-            events=sorted((e for e in of(facts.events) if e.time <= at), key=lambda e: (e.time, e.canonical)),
+            events=sorted((e for e in of(facts.events) if e.time <= at), key=lambda e: (e.time, e.identity)),
             treatments=[t for t in of(facts.treatments) if t.time <= at],
             alerts=[c for c in facts.alerts.get(patient.id, []) if exists(c, at)],
             cases=[c for c in facts.cases.get(patient.id, []) if exists(c, at)],
