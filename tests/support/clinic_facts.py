@@ -62,7 +62,7 @@ def _own_facts(p: Record) -> Facts:
         merged_at=merged_at,
         merged_into=merged_into,
         updated_at=parse_instant(p["updated_at"]),
-        name=f"{p['first_name']} {p['last_name']}",
+        name=" ".join(part for part in (p["first_name"].strip(), p["last_name"].strip()) if part),
         email=p["email"] or None,
         phone=_phone(p["patient_phone_numbers"] or []),
         accepts_sms_marketing=p["accepted_sms_marketing"],
@@ -136,7 +136,7 @@ def _winners(outreach: list[Record]) -> Iterable[Record]:
     for event in outreach:
         data = event["data"]
         key = (data["patient_id"], event["source"], event["id"])
-        version = (parse_instant(event["time"]), json.dumps(event, sort_keys=True), event)
+        version = (parse_instant(event["time"]), json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False), event)
         if key not in best or version[:2] < best[key][:2]:
             best[key] = version
     return [version[2] for version in best.values()]
@@ -151,8 +151,8 @@ def _outreach_fact(event: Record) -> tuple[str, Any]:
         data["channel"],
         data["message_id"],
         data["outcome"],
-        data.get("attempt_id"),
-        data.get("reason"),
+        data.get("attempt_id") or None,
+        data.get("reason") or None,
         event["source"],
         event["id"],
     )

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from rules.calendar import day_text
@@ -37,7 +38,7 @@ from rules.figures import (
     counted_from_counter,
 )
 from rules.levels import AT_RISK, CRITICAL, LEVELS
-from rules.numbers import one_decimal, percentage, round_tenths
+from rules.numbers import one_decimal, percentage
 from rules.settings import RuleSettings
 
 State = Mapping[str, int]
@@ -162,14 +163,19 @@ def list_summary(
 def _prediction(by_level: list[int], at_risk: int, days: Days, settings: RuleSettings, today: int) -> float | None:
     if not at_risk:
         return None
-    benchmark = settings.industry_avg_contact_rate * settings.industry_avg_conversion / 10_000
-    expected = 0.0
+    benchmark = _exact(settings.industry_avg_contact_rate) * _exact(settings.industry_avg_conversion) / 10_000
+    expected = Fraction()
     for level in AT_RISK:
         opened = _sum(days, EPISODES[level], today - PREDICTION_DAYS + 1, today)
         won = _sum(days, EPISODES_WON[level], today - PREDICTION_DAYS + 1, today)
-        rate = (won + PREDICTION_WEIGHT * benchmark) / (opened + PREDICTION_WEIGHT)
-        expected += by_level[level] * rate
-    return round_tenths(100 * expected / at_risk)
+        expected += by_level[level] * (won + PREDICTION_WEIGHT * benchmark) / (opened + PREDICTION_WEIGHT)
+    percent = 100 * expected / at_risk
+    return one_decimal(percent.numerator, percent.denominator)
+
+
+def _exact(setting: float) -> Fraction:
+    """The decimal number that a setting shows."""
+    return Fraction(str(setting))
 
 
 def _sum(days: Days, name: str, first: int, last: int) -> int:

@@ -16,7 +16,7 @@ from rules.figures import flags_of, is_active, patient_class, recent_appointment
 from rules.instants import format_instant
 from rules.levels import LEVELS
 from rules.numbers import percentage
-from rules.outreach import FAILURES, NO_RESPONSE, Attempt
+from rules.outreach import FAILURES, NO_RESPONSE, TWO_WAY, Attempt
 from rules.score import Part, risk_parts
 from rules.settings import RuleSettings
 from rules.view import View
@@ -113,10 +113,11 @@ def _row(view: View) -> dict[str, Any]:
 
 
 def _history_entry(attempt: Attempt, view: View) -> dict[str, Any]:
-    answered = sorted((m.first_answer, m.channel) for m in attempt.messages if m.two_way)
+    answers = [r for m in attempt.messages for r in m.reports if r.outcome in TWO_WAY]
+    first = min(answers, key=lambda r: (r.at, r.channel), default=None)
     return {
         "date": day_text(view.calendar.day(attempt.begun_at)),
-        "method": answered[0][1] if answered else attempt.latest.channel,
+        "method": attempt.latest.channel if first is None else first.channel,
         "success": attempt.successful,
         "reason": _reason(attempt, view.as_of),
     }

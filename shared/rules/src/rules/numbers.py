@@ -1,9 +1,5 @@
 """How figures are rounded: decimal places half up, a rate over zero is no number."""
 
-from decimal import ROUND_HALF_UP, Decimal
-
-_TENTH = Decimal("0.1")
-
 
 def one_decimal(numerator: int, denominator: int) -> float | None:
     """The quotient to one decimal, halves away from zero; None over zero."""
@@ -17,8 +13,3 @@ def one_decimal(numerator: int, denominator: int) -> float | None:
 def percentage(part: int, whole: int) -> float | None:
     """`part` of `whole` in percent to one decimal, half up; None over zero."""
     return one_decimal(part * 100, whole)
-
-
-def round_tenths(value: float) -> float:
-    """A computed figure to one decimal, halves away from zero."""
-    return float(Decimal(repr(value)).quantize(_TENTH, rounding=ROUND_HALF_UP))

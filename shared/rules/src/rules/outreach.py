@@ -7,7 +7,7 @@ that instant; nothing here cuts time but the 72 hours after which silence is a f
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rules.calendar import Calendar
+from rules.calendar import Calendar, day_text
 from rules.facts import Appointment, Report
 from rules.instants import HOUR, SECOND
 
@@ -75,14 +75,20 @@ class Message:
         return bool(told & UNREACHED) and told <= UNREACHED | {first}
 
 
+AttemptKey = tuple[bool, str]
+"""Whether the attempt is named, and its name; without a name, that of its local day."""
+
+
 class Attempt:
     """All messages of one try to reach the patient, and the booking it brought about."""
 
-    __slots__ = ("begun_at", "booked_at", "latest", "messages", "phone_booked")
+    __slots__ = ("begun_at", "booked_at", "latest", "messages", "order", "phone_booked")
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, key: AttemptKey, messages: Sequence[Message]) -> None:
         self.messages = messages
         self.begun_at = messages[0].first_at
+        self.order = (self.begun_at, key)
+        """Attempts are in this order; of two begun in one instant the greater key is the later."""
         self.latest = messages[-1]
         bookings = [r.at for m in messages for r in m.reports if r.outcome == PHONE_BOOKING]
         self.phone_booked = bool(bookings)
@@ -119,7 +125,7 @@ class Outreach(NamedTuple):
     @property
     def last(self) -> Attempt | None:
         """The attempt with the latest message."""
-        return max(self.attempts, key=lambda a: a.latest.first_at, default=None)
+        return max(self.attempts, key=lambda a: (a.latest.first_at, a.order), default=None)
 
 
 NO_OUTREACH = Outreach(())
@@ -144,12 +150,13 @@ def _messages(reports: Sequence[Report]) -> list[Message]:
 
 
 def _attempts(messages: Sequence[Message], calendar: Calendar) -> list[Attempt]:
-    by_attempt: dict[str | int, list[Message]] = {}
+    by_attempt: dict[AttemptKey, list[Message]] = {}
     for message in messages:
-        key = message.attempt_id
-        by_attempt.setdefault(key if key is not None else calendar.day(message.first_at), []).append(message)
-    attempts = [Attempt(together) for together in by_attempt.values()]
-    attempts.sort(key=lambda a: a.begun_at)
+        named = message.attempt_id
+        key = (False, day_text(calendar.day(message.first_at))) if named is None else (True, named)
+        by_attempt.setdefault(key, []).append(message)
+    attempts = [Attempt(key, together) for key, together in by_attempt.items()]
+    attempts.sort(key=lambda a: a.order)
     return attempts
 
 
@@ -177,7 +184,7 @@ def _own_appointments(attempts: Sequence[Attempt], created: Sequence[Appointment
     """Appointments that are the phone bookings themselves and earn nothing else."""
     own: set[str] = set()
     booked = [a for a in attempts if a.phone_booked]
-    for attempt in sorted(booked, key=lambda a: a.booked_at or 0):
+    for attempt in sorted(booked, key=lambda a: (a.booked_at or 0, a.order)):
         around = own_window(attempt, calendar)
         first = next((a for a in created if calendar.day(a.created_at) in around and a.id not in own), None)
         if first is not None:

@@ -1,0 +1,14 @@
+"""One running system for all tests of this folder; each takes an organization of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.system import System, running_system
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """The whole stack on real servers, synchronizing every two seconds."""
+    with running_system(SYNC_INTERVAL="2") as running:
+        yield running
