@@ -12,7 +12,8 @@ from support.demo_clinic.outreach import Outreach
 from support.demo_clinic.practice import ZONE
 from support.demo_clinic.story import Story
 from support.demo_clinic.treatment import treatment_events
-from support.sandbox.clinic import RENDERERS, Clinic
+from support.sandbox.clinic import Clinic
+from support.sandbox.rendering import RENDERERS
 
 __all__ = ["ZONE", "build_demo_clinic", "demo_clinic"]
 

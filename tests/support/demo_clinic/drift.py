@@ -15,6 +15,7 @@ from support.sandbox.schema import Fields
 
 PAUSE_SECONDS = (3.0, 45.0)
 _MARKED_WITHIN = timedelta(days=2)
+_MARK_FIRST = 0.6
 _WORDS = ("Yes please", "Can I come on Thursday instead?", "Thanks for checking in", "Please call me")
 
 
@@ -35,7 +36,7 @@ class Drift:
     def step(self) -> str:
         """Make one change at the present instant and say which."""
         due = self._unmarked()
-        if due is not None:
+        if due is not None and self._rng.random() < _MARK_FIRST:
             return self._mark(due)
         choices = (self._book, self._write, self._call_off, self._enrol)
         return self._rng.choices(choices, weights=(45, 25, 15, 15))[0]()

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -106,7 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = configured(sandbox, log_level=options.log_level)
     config.host, config.port = options.host, options.port
     server = uvicorn.Server(config)
-    asyncio.run(serve(server, sandbox, drifting=options.drift, seed=options.seed))
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has stopped
+        asyncio.run(serve(server, sandbox, drifting=options.drift, seed=options.seed))
     return 0 if server.started else 1
 
 

@@ -13,11 +13,12 @@ from starlette.routing import Route
 
 from support.sandbox.bodies import fields_of
 from support.sandbox.catalog import RESOURCES
-from support.sandbox.clinic import RENDERERS, Clinic
+from support.sandbox.clinic import Clinic
 from support.sandbox.clock import instant_of, stamp
 from support.sandbox.faults import Fault
 from support.sandbox.loaders import load_bodies, load_clinic
 from support.sandbox.refusals import Refused, bad_request, not_found
+from support.sandbox.rendering import RENDERERS
 from support.sandbox.replies import reply
 from support.sandbox.request_log import as_json
 from support.sandbox.state import Sandbox, without_shard
@@ -140,6 +141,7 @@ def admin_routes(sandbox: Sandbox) -> list[Route]:
         return clinic.body("communications", record_id)
 
     async def put_faults(request: Request, body: Any) -> Any:
+        clinic_of(request)
         key = without_shard(request.path_params["key"])
         sandbox.faults[key].rules = [Fault.read(rule) for rule in body.get("rules", [])]
         return await get_faults(request, body)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from support.sandbox import questions, writes
+from support.sandbox import bookings, questions, writes
 from support.sandbox.catalog import RESOURCES
 from support.sandbox.clinic import Clinic
 from support.sandbox.faults import CutResponse, Fault
@@ -156,7 +156,11 @@ async def _answer(clinic: Clinic, request: Request) -> Response:
 def _read(clinic: Clinic, parts: list[str], query: str, path: str) -> Any:
     match parts:
         case ["user"]:
-            return questions.user(clinic)
+            return questions.user()
+        case ["bookings"]:
+            return bookings.listed(clinic, query, path)
+        case ["bookings", booking_id]:
+            return bookings.single(clinic, booking_id, query)
         case ["patients", "deleted"]:
             return questions.listed_tombstones(clinic, query, path)
         case ["practitioners", "inactive"]:

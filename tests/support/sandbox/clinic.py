@@ -6,8 +6,9 @@ from datetime import date, tzinfo
 from support.sandbox.catalog import RESOURCES, TOMBSTONES
 from support.sandbox.clock import Clock, stamp
 from support.sandbox.options import Options
-from support.sandbox.records import Collection, Renderer
+from support.sandbox.records import Collection
 from support.sandbox.refusals import not_found
+from support.sandbox.rendering import RENDERERS
 from support.sandbox.schema import Fields
 
 # Far above 2**53, as Cliniko's ids are: a client that reads them as floats fails here, too.
@@ -38,6 +39,9 @@ class Clinic:
         self._clock = clock
         self._last_id = FIRST_ID - 1
 
+    def __contains__(self, record_id: object) -> bool:
+        return any(record_id in collection for collection in self.records.values())
+
     def now(self) -> str:
         """Return the present instant as records show it."""
         return stamp(self._clock())
@@ -49,6 +53,11 @@ class Clinic:
     def load(self, kind: str, records: Iterable[Fields]) -> None:
         """Take many records of one kind at once."""
         self.records[kind].load(records)
+
+    def load_from(self, other: "Clinic") -> None:
+        """Take all records of another clinic, which goes its own way from then on."""
+        for kind, collection in other.records.items():
+            self.load(kind, collection.values())
 
     def find(self, kind: str, record_id: str) -> Fields:
         """Return a record, hidden or not. Raises Refused (404)."""
@@ -180,7 +189,7 @@ class Clinic:
     def _new_id(self) -> str:
         while True:
             self._last_id += 1
-            if not any(str(self._last_id) in collection for collection in self.records.values()):
+            if str(self._last_id) not in self:
                 return str(self._last_id)
 
     def _touch(self, kind: str, record_id: str, at: str) -> None:
@@ -241,6 +250,3 @@ def arrived_by_pair(appointment: Fields) -> bool | None:
     if appointment.get("did_not_arrive"):
         return False
     return True if appointment.get("patient_arrived") else None
-
-
-RENDERERS = {kind: Renderer(resource) for kind, resource in RESOURCES.items()}

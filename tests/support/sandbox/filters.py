@@ -60,18 +60,21 @@ def read_query(
     *,
     fixed: Sequence[Filter] = (),
     known_ids: Container[str] = (),
+    hiding_deleted: bool = False,
 ) -> Query:
     """Return the question that q[] conditions ask of a resource.
 
     `fixed` conditions are of the path, not of the caller, and lift nothing but their own field.
-    `known_ids` may be asked for although they are no numbers. Raises Refused (400).
+    `known_ids` may be asked for although they are no numbers. With `hiding_deleted` a record with
+    `deleted_at` is hidden for that alone. Raises Refused (400).
     """
     asked = [_read(resource, text, known_ids) for text in conditions]
     filters = (*fixed, *asked)
     named = {condition.field for condition in filters}
-    hiding = tuple(
-        name for name in resource.hidden_by if named.isdisjoint((name, *resource.lifted_also_by.get(name, ())))
-    )
+    hidden_by = resource.hidden_by
+    if hiding_deleted and hidden_by and "deleted_at" in resource.filters:
+        hidden_by = (*hidden_by, "deleted_at")
+    hiding = tuple(name for name in hidden_by if named.isdisjoint((name, *resource.lifted_also_by.get(name, ()))))
     return Query(tuple(condition for condition in filters if condition.operator != "*"), hiding)
 
 

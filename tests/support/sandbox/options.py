@@ -17,6 +17,8 @@ class Options:
     """Whether a new alert, case, message or recall moves its patient's `updated_at`."""
     cancellation_reaches_attendee: bool = True
     """Whether a cancelled individual appointment's attendee shows as cancelled, too."""
+    deleted_are_hidden: bool = False
+    """Whether a record with `deleted_at` is hidden until a filter on that very field lifts it."""
     requests_per_minute: int = 200
     """The most requests of one key in any 60 seconds."""
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 from support.sandbox.catalog import RESOURCES, TOMBSTONES
-from support.sandbox.clinic import RENDERERS, Clinic
+from support.sandbox.clinic import Clinic
 from support.sandbox.filters import Filter, read_query
 from support.sandbox.lists import Asked, arrange, envelope, page_slice, read_parameters
-from support.sandbox.records import Collection, Renderer
+from support.sandbox.records import Collection
 from support.sandbox.refusals import bad_request, no_such_page, not_found
+from support.sandbox.rendering import RENDERERS, Renderer
 from support.sandbox.schema import BASE
 
 NESTED = {
@@ -21,16 +22,6 @@ NESTED = {
 _LIFTING = ("archived_at", "cancelled_at", "deleted_at")
 _STONES = Renderer(TOMBSTONES)
 _ACTIVE, _INACTIVE = Filter("active", "=", "true"), Filter("active", "=", "false")
-
-
-class _Ids:
-    """All ids that a clinic holds: those of old data need not be numbers."""
-
-    def __init__(self, clinic: Clinic) -> None:
-        self._clinic = clinic
-
-    def __contains__(self, record_id: object) -> bool:
-        return any(record_id in records for records in self._clinic.records.values())
 
 
 def listed(clinic: Clinic, kind: str, query_string: str, path: str, *fixed: Filter) -> Any:
@@ -76,7 +67,13 @@ def _page(
     path: str,
     fixed: tuple[Filter, ...],
 ) -> Any:
-    query = read_query(collection.resource, asked.conditions, fixed=fixed, known_ids=_Ids(clinic))
+    query = read_query(
+        collection.resource,
+        asked.conditions,
+        fixed=fixed,
+        known_ids=clinic,
+        hiding_deleted=clinic.options.deleted_are_hidden,
+    )
     if asked.in_creation_order:
         keys = collection.select(query)
     else:
@@ -93,7 +90,7 @@ def single(clinic: Clinic, kind: str, record_id: str, query_string: str) -> Any:
         name = condition.partition(":")[0]
         if name not in _LIFTING or name not in resource.filters:
             raise bad_request(f"{name} is not filterable")
-    query = read_query(resource, asked.conditions)
+    query = read_query(resource, asked.conditions, hiding_deleted=clinic.options.deleted_are_hidden)
     if not clinic.records[kind].matches(record_id, query):
         raise not_found()
     return clinic.body(kind, record_id)
@@ -109,7 +106,7 @@ def referral_source(clinic: Clinic, patient_id: str) -> str:
     raise not_found()
 
 
-def user(clinic: Clinic) -> Any:
+def user() -> Any:
     """Return the user whom the key belongs to: an invented administrator."""
     return {
         "id": "1809912345678800001",

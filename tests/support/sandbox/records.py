@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from support.sandbox.filters import Predicate, Query, predicates
-from support.sandbox.schema import BASE, Fields, Resource
+from support.sandbox.schema import Fields, Resource
 
 Key = tuple[str, str]
 """A record's place in a list: when it was created, then its id."""
@@ -55,6 +55,9 @@ class Collection(Mapping[str, Fields]):
 
     def __getitem__(self, record_id: str) -> Fields:
         return self._fields[record_id]
+
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self._fields
 
     def __iter__(self) -> Iterator[str]:
         return (record_id for _, record_id in self._order)
@@ -159,31 +162,3 @@ class Collection(Mapping[str, Fields]):
         """Say whether a record is in the answer to a question."""
         fields = self._fields.get(record_id)
         return fields is not None and all(test(fields) for test in predicates(self.resource, query))
-
-
-class Renderer:
-    """Writes the bodies of one kind of record: links and all, with BASE for the base URL."""
-
-    def __init__(self, resource: Resource) -> None:
-        self._shown = dict(resource.shown)
-        self._adjust = resource.adjust
-        self._relations = [
-            (resource.related_ids[name], name, BASE + path) for name, path in resource.relations.items() if path
-        ]
-        self._links = [(name, *(BASE + path).split("{id}")) for name, path in resource.links.items()]
-        self._own = (BASE + resource.own_path).split("{id}")
-
-    def body(self, fields: Fields) -> Fields:
-        """Return a record's whole body; unset relations are absent."""
-        body = self._shown | fields
-        record_id = fields["id"]
-        for kept_as, name, path in self._relations:
-            related = body.pop(kept_as, None)
-            if related is not None:
-                body[name] = {"links": {"self": path + related}}
-        for name, before, after in self._links:
-            body[name] = {"links": {"self": before + record_id + after}}
-        body["links"] = {"self": self._own[0] + record_id + self._own[1]}
-        if self._adjust is not None:
-            self._adjust(body, fields)
-        return body

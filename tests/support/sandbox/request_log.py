@@ -8,7 +8,7 @@ from typing import Any
 
 from support.sandbox.limits import WINDOW_SECONDS
 
-KEPT = 200_000
+KEPT = 50_000
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def configured(sandbox: Sandbox, *, log_level: str = "warning") -> uvicorn.Confi
         access_log=log_level in ("debug", "trace"),
         date_header=False,
         lifespan="off",
+        timeout_keep_alive=75,  # a client that waits out a limit finds its connection open
     )
 
 

@@ -54,10 +54,10 @@ def load_clinic(
 def _load_demo(clinic: Clinic, seed: int, today: date | None) -> None:
     # Here, not above: the demo is told with this package's own Clinic.
     from support.demo_clinic import ZONE as MELBOURNE
-    from support.demo_clinic import demo_clinic
+    from support.demo_clinic import build_demo_clinic
 
-    records, _ = demo_clinic(seed, today=today or clinic.today(MELBOURNE))
-    load_bodies(clinic, records)
+    told, _ = build_demo_clinic(seed, today=today or clinic.today(MELBOURNE))
+    clinic.load_from(told)
 
 
 def load_bodies(clinic: Clinic, records: Mapping[str, Any]) -> None:
