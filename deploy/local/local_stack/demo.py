@@ -32,8 +32,10 @@ def run(settings: Settings) -> int:
     """Start everything, show the way in, stay until told to end, end everything. Returns the exit status."""
     if board.has_supervisor(settings):
         raise StackError(f"the stack in {settings.home} is already running: run `make down` first")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: a shell's background job would ignore it
         signal.signal(number, _as_interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # not under nohup
+        signal.signal(signal.SIGHUP, _as_interrupt)
     os.environ.setdefault("SYNC_INTERVAL", SYNC_INTERVAL_SECONDS)
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
