@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -176,24 +177,28 @@ class KeyedProducer:
         can never be published (too large for Kafka) raises aiokafka's error of that name.
         """
         producer = await self._open()
+        acks: list[asyncio.Future[RecordMetadata]] = []
         try:
-            async with asyncio.timeout(self._patience):
-                acks = [
-                    await producer.send(record.topic, record.value, record.key, headers=list(record.headers))
-                    for record in records
-                ]
-                places = await asyncio.gather(*acks, return_exceptions=True)
+            async with asyncio.timeout(self._patience) as waiting:
+                for record in records:
+                    ack = await producer.send(record.topic, record.value, record.key, headers=list(record.headers))
+                    acks.append(ack)
+                if acks:
+                    await asyncio.wait(acks)
         except MessageSizeTooLargeError:  # refused here, before Kafka or the producer knew of it
             raise
-        except (KafkaError, TimeoutError, OSError) as fault:
-            raise await self._give_up(producer, fault) from fault
-        for place in places:
-            if isinstance(place, BaseException):
-                raise await self._give_up(producer, place) from place
-        return [place for place in places if not isinstance(place, BaseException)]
+        except (KafkaError, TimeoutError, OSError, TransientError) as fault:
+            raise await self._give_up(producer, fault, waiting.expired()) from fault
+        finally:
+            faults = [ack.exception() for ack in acks if ack.done()]  # asked for, or asyncio complains
+        for refusal in faults:
+            if refusal is not None:
+                raise await self._give_up(producer, refusal) from refusal
+        return [ack.result() for ack in acks]
 
-    async def _give_up(self, producer: AIOKafkaProducer, fault: BaseException) -> BaseException:
-        failed = PublishingError(f"Kafka did not acknowledge: {describe(fault)}")
+    async def _give_up(self, producer: AIOKafkaProducer, fault: BaseException, late: bool = False) -> BaseException:
+        what = f"for {self._patience:g} s" if late else describe(fault)
+        failed = PublishingError(f"Kafka did not acknowledge: {what}")
         await self._discard(producer, failed)
         return failed if is_transient(fault) else fault
 
@@ -238,17 +243,33 @@ class KeyedProducer:
         return producer
 
     async def _discard(self, producer: AIOKafkaProducer, reason: PublishingError) -> None:
-        """Ends a producer at once: its `stop` would wait for batches that never expire.
-
-        What it still holds must not be sent later, behind newer records of the same key.
-        """
         if self._producer is producer:
             self._producer = None
-        if producer._closed:  # noqa: SLF001
-            return
-        producer._closed = True  # noqa: SLF001 - there is no public way to stop without flushing
-        producer._message_accumulator.fail_all(reason)  # noqa: SLF001
-        sending = producer._sender.sender_task  # noqa: SLF001
-        if sending is not None:
-            sending.cancel()
-        await producer.client.close()
+        await _abandon(producer, reason)
+
+
+async def _abandon(producer: Any, reason: PublishingError) -> None:
+    """Ends a producer at once: its own `stop` would wait for batches that never expire.
+
+    What it still holds must not be sent later, behind newer records of the same key. aiokafka has
+    no public way to do this.
+    """
+    if producer._closed:  # noqa: SLF001
+        return
+    producer._closed = True  # noqa: SLF001
+    accumulator = producer._message_accumulator  # noqa: SLF001
+    held = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001
+    accumulator._pending_batches.update(batch for batch in held if batch.retry_count)  # noqa: SLF001
+    accumulator.fail_all(reason)
+    for batch in held:
+        batch._drain_waiter.exception()  # noqa: SLF001 - asked for, or asyncio complains
+    sending = producer._sender.sender_task  # noqa: SLF001
+    if sending is not None:
+        sending.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001 - all did fail
+        sending.cancel()
+    await producer.client.close()
+    while sending is not None and not sending.done():  # cancelled once, it waits for its requests
+        await asyncio.wait([sending], timeout=0.2)
+        sending.cancel()
+    if sending is not None and not sending.cancelled():
+        sending.exception()

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
+from integration.shared.reading import read_topic
 from shared.kafka import KeyedProducer, ensure_topics
-from shared.topics import DAYS, PARTITIONS, Topic
+from shared.topics import DAYS, Topic
 
 ReadAll = Callable[[str], Awaitable[list[ConsumerRecord]]]
 
@@ -31,19 +32,6 @@ def read_all(kafka_bootstrap: str) -> ReadAll:
     """Reads everything that is in a topic now, partition by partition."""
 
     async def read(name: str) -> list[ConsumerRecord]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(name, number) for number in range(PARTITIONS)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            found: list[ConsumerRecord] = []
-            while any([await consumer.position(one) < ends[one] for one in partitions]):
-                batches = await consumer.getmany(timeout_ms=100)
-                found += [record for records in batches.values() for record in records]
-            return sorted(found, key=lambda record: (record.partition, record.offset))
-        finally:
-            await consumer.stop()
+        return await read_topic(kafka_bootstrap, name)
 
     return read
