@@ -89,10 +89,11 @@ def _begin(rng: Random, found: tuple[str, int, list[str]], name: str) -> tuple[d
 
 def _staying_away(clinic: Clinic, now: datetime) -> list[tuple[str, int, list[str]]]:
     """Return (patient, days since the last visit, channels) of those with nothing booked."""
+    bookings = {**clinic.records["individual_appointments"], **clinic.records["group_appointments"]}
     last: dict[str, datetime] = {}
-    for each in clinic.records["individual_appointments"].values():
+    for each in clinic.records["attendees"].values():
         if not each.get("cancelled_at"):
-            starts = instant_of(each["starts_at"])
+            starts = instant_of(bookings[each["booking_id"]]["starts_at"])
             last[each["patient_id"]] = max(last.get(each["patient_id"], starts), starts)
     found = []
     for patient_id, patient in clinic.records["patients"].items():
