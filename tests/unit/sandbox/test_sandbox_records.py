@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
+
 from support.sandbox.catalog import RESOURCES
 from support.sandbox.filters import Query, predicates, read_query
 from support.sandbox.records import VIEWS_KEPT, Collection
