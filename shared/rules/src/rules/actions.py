@@ -68,18 +68,23 @@ def _usable_channels(view: View) -> set[str]:
 
 def next_action_day(view: View) -> int:
     """The local day of the next action, DUE when it is today or overdue."""
+    day = planned_action_day(view)
+    return DUE if day <= view.today else day
+
+
+def planned_action_day(view: View) -> int:
+    """The local day that the facts set for the next action, even if it has passed; DUE: at once."""
     if view.next_booking is not None:
-        day = view.calendar.day(view.next_booking.starts_at) - 1
-    elif view.level in (CRITICAL, HIGH, MEDIUM):
+        return view.calendar.day(view.next_booking.starts_at) - 1
+    if view.level in (CRITICAL, HIGH, MEDIUM):
         latest = view.latest_try()
         if latest is None:
             return DUE
         day = view.calendar.day(latest) + view.settings.retry_after_days
         if view.level == MEDIUM:
-            day = max(day, view.counted_from_day + FIRST_DAYS[HIGH])
-    else:
-        day = view.counted_from_day + FIRST_DAYS[view.level - 1]
-    return day if day > view.today else DUE
+            return max(day, view.counted_from_day + FIRST_DAYS[HIGH])
+        return day
+    return view.counted_from_day + FIRST_DAYS[view.level - 1]
 
 
 def communication_preferences(view: View) -> tuple[str, ...]:

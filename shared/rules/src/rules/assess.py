@@ -7,6 +7,7 @@ from rules.actions import (
     best_contact_time,
     communication_preferences,
     next_action_day,
+    planned_action_day,
     recommended_action,
 )
 from rules.breakpoints import next_change
@@ -66,8 +67,7 @@ def assess_view(view: View) -> Assessment | None:
     if not view.in_scope or contact is None:
         return None
     parts = risk_parts(view)
-    action_day = next_action_day(view)
-    valid_from, valid_until = next_change(view, action_day)
+    valid_from, valid_until = next_change(view, planned_action_day(view))
     return Assessment(
         patient_id=view.facts.patient_id,
         valid_from=valid_from,
@@ -76,7 +76,7 @@ def assess_view(view: View) -> Assessment | None:
         risk_score=sum(part.points for part in parts),
         parts=parts,
         counted_from_day=view.counted_from_day,
-        next_action_day=action_day,
+        next_action_day=next_action_day(view),
         last_attended_day=view.attended_days[-1] if view.attended else 0,
         active=is_active(view, recent_appointments(view)),
         with_appointments=bool(view.started or view.future),

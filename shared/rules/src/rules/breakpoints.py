@@ -71,26 +71,26 @@ def state_instants(facts: Facts, settings: RuleSettings) -> set[int]:
     return instants
 
 
-def next_change(view: View, next_action_day: int) -> tuple[int, int]:
+def next_change(view: View, planned_action_day: int) -> tuple[int, int]:
     """The interval around the view's instant in which an assessment stands, half open."""
     instants = state_instants(view.facts, view.settings)
     if view.in_scope:
-        instants.update(_row_instants(view, next_action_day))
+        instants.update(_row_instants(view, planned_action_day))
     as_of = view.as_of
     valid_from = max((i for i in instants if i <= as_of), default=BEGINNING)
     valid_until = min((i for i in instants if i > as_of), default=FOREVER)
     return valid_from, valid_until
 
 
-def _row_instants(view: View, next_action_day: int) -> Iterator[int]:
+def _row_instants(view: View, planned_action_day: int) -> Iterator[int]:
     start, day = view.calendar.start, view.calendar.day
     for first, _ in DAYS_WITHOUT_CONTACT:
         yield start(view.counted_from_day + first)
     for a in view.missed:
         yield start(day(a.starts_at) + MISSED_SHOWN_DAYS)
     yield from _followup_instants(view)
-    if next_action_day > view.today:
-        yield start(next_action_day)
+    if planned_action_day:
+        yield start(planned_action_day)
     yield from _booking_eves(view)
 
 

@@ -1,0 +1,95 @@
+"""Every answer is a step function: sums at any instant, and assessments between two instants."""
+
+import random
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from rules.assess import Assessment, assess
+from rules.breakpoints import dated_instants, state_instants
+from rules.contribution import contribution
+from rules.facts import Facts
+from rules.figures import NEW_AT_RISK, new_at_risk_days, outreach_figures, state_figures
+from rules.instants import DAY
+from rules.outreach import SILENCE_IS_FAILURE_AFTER
+from rules.settings import RuleSettings, rule_settings
+from rules.view import View
+from support.clinic_facts import clinic_facts
+from support.clinics import random_clinic
+
+END = date(2025, 11, 30)
+SEEDS = range(2_000, 2_012)
+
+
+def _clinic(seed: int) -> tuple[list[Facts], RuleSettings]:
+    clinic = random_clinic(seed, patients=8, end=END)
+    return list(clinic_facts(clinic.cliniko, clinic.outreach).values()), rule_settings(clinic.settings)
+
+
+def _instants(facts: Facts, settings: RuleSettings, rng: random.Random, count: int) -> list[int]:
+    """On, just before and just after what happened, and anywhere."""
+    happened = sorted(state_instants(facts, settings))
+    chosen = [rng.choice(happened) + rng.choice((-1, 0, 1)) for _ in range(count)]
+    return chosen + [rng.randrange(happened[0] - DAY, happened[-1] + 400 * DAY) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_sum_of_changes_known_by_an_instant_is_the_figures_as_of_it(seed: int) -> None:
+    rng = random.Random(seed)
+    patients, settings = _clinic(seed)
+    for facts in patients:
+        added = contribution(facts, settings)
+        for as_of in _instants(facts, settings, rng, 12):
+            view = View(facts, settings, as_of)
+            state: Counter[str] = Counter()
+            for at, changes in added.state.items():
+                if at <= as_of:
+                    state.update(changes)
+            assert {k: v for k, v in state.items() if v} == state_figures(view)
+            days: Counter[tuple[int, str]] = Counter()
+            for (at, day), changes in added.days.items():
+                if at <= as_of:
+                    days.update({(day, name): change for name, change in changes.items()})
+            expected = outreach_figures(view)
+            expected.update({(day, NEW_AT_RISK): 1 for day in new_at_risk_days(view)})
+            assert {k: v for k, v in days.items() if v} == {k: v for k, v in expected.items() if v}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_assessment_stands_from_its_first_to_its_last_instant(seed: int) -> None:
+    rng = random.Random(seed)
+    patients, settings = _clinic(seed)
+    for facts in patients:
+        for as_of in _instants(facts, settings, rng, 8):
+            assessed = assess(facts, settings, as_of)
+            if assessed is None:
+                continue
+            assert assessed.valid_from <= as_of < assessed.valid_until
+            last = min(assessed.valid_until - 1, as_of + 3_000 * DAY)
+            for other in (assessed.valid_from, last, rng.randint(assessed.valid_from, last)):
+                assert _lasting(assess(facts, settings, other)) == _lasting(assessed)
+
+
+def _lasting(assessed: Assessment | None) -> object:
+    """All of it but the parts' texts, which name today's number of days."""
+    if assessed is None:
+        return None
+    parts = [(part.name, part.points) for part in assessed.parts]
+    fields = (assessed.patient_class, assessed.risk_score, assessed.counted_from_day, assessed.next_action_day)
+    lists = (assessed.last_attended_day, assessed.active, assessed.with_appointments)
+    return (parts, fields, lists, assessed.row, assessed.history)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_score_never_falls_while_nothing_happens(seed: int) -> None:
+    patients, settings = _clinic(seed)
+    for facts in patients:
+        happened = dated_instants(facts) - {r.at + SILENCE_IS_FAILURE_AFTER for r in facts.reports}
+        quiet = max(happened)
+        scores = [
+            assessed.risk_score
+            for days in range(0, 220, 3)
+            if (assessed := assess(facts, settings, quiet + days * DAY)) is not None
+        ]
+        assert scores == sorted(scores)
