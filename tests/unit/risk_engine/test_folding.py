@@ -1,0 +1,154 @@
+"""Any order and any number of repeats of the same records leave the same timelines."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_engine.handlers import fold_into_timelines
+from shared.dead_letters import DeadLetter
+from shared.records import Record
+from shared.timelines import facts_of
+from support.memory_timelines import MemoryTimelines
+
+ORGANIZATION, PATIENT = "org", "9377952927E-5"
+KEY = f"{ORGANIZATION}:{PATIENT}".encode()
+DAYS = [f"2025-03-{day:02d}T10:00:00Z" for day in range(1, 28)]
+
+
+def _record(event_type: str, data: dict[str, Any], key: bytes = KEY, offset: int = 0) -> Record:
+    event = {
+        "specversion": "1.0",
+        "id": "e",
+        "source": "/ingestor",
+        "type": event_type,
+        "time": DAYS[0],
+        "data": {"organization_id": ORGANIZATION, "patient_id": PATIENT, **data},
+    }
+    return Record("cliniko-appointments", 0, offset, key, json.dumps(event).encode(), (), 0)
+
+
+def _version(updated: int, read: int) -> dict[str, str]:
+    return {"updated_at": DAYS[updated], "read_at": DAYS[read]}
+
+
+def contact(updated: int, read: int, **more: Any) -> Record:
+    data = {"version": _version(updated, read), "created_at": DAYS[0], "updated_at": DAYS[updated]}
+    return _record("contact.changed.v1", {**data, "name": f"Name {updated}-{read}", **more})
+
+
+def appointment(number: str, updated: int, read: int, **more: Any) -> Record:
+    data = {
+        "version": _version(updated, read),
+        "appointment_id": number,
+        "booking_id": number,
+        "kind": "individual",
+        "created_at": DAYS[0],
+        "starts_at": DAYS[updated],
+        "did_not_arrive": False,
+        "arrived": False,
+    }
+    return _record("appointment.changed.v1", {**data, **more})
+
+
+def left(number: str, updated: int, read: int) -> Record:
+    return _record("appointment.left.v1", {"version": _version(updated, read), "appointment_id": number})
+
+
+def message(message_id: str, revision: int, outcomes: Sequence[str]) -> Record:
+    events = [
+        {"source": "/crm", "event_id": f"{n}", "at": DAYS[n], "outcome": outcome} for n, outcome in enumerate(outcomes)
+    ]
+    data = {"revision": revision, "channel": "sms", "message_id": message_id, "events": events}
+    return _record("message.changed.v1", data)
+
+
+RECORDS = [
+    contact(1, 2),
+    contact(1, 3),
+    contact(4, 4, email="a@example.com"),
+    appointment("a.1$%", 2, 2),
+    appointment("a.1$%", 5, 5),
+    left("a.1$%", 5, 6),
+    appointment("b", 3, 3, did_not_arrive=True),
+    appointment("b", 3, 4),
+    message("m.1", 1, ["sent"]),
+    message("m.1", 2, ["sent", "responded"]),
+    message("m.1", 10, []),
+    message("m.2", 9, ["sent"]),
+]
+
+
+async def _knows(_: str) -> bool:
+    return True
+
+
+def _folded(batches: Sequence[Sequence[Record]]) -> tuple[MemoryTimelines, list[DeadLetter]]:
+    timelines = MemoryTimelines()
+
+    async def fold() -> list[DeadLetter]:
+        letters = []
+        for batch in batches:
+            letters += await fold_into_timelines(batch, timelines, _knows)
+        return letters
+
+    return timelines, asyncio.run(fold())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(range(len(RECORDS))), max_size=30), st.randoms(), st.integers(1, 7))
+def test_any_order_with_repeats_leaves_the_same_timeline(repeats: list[int], rng: Any, size: int) -> None:
+    records = [*RECORDS, *(RECORDS[n] for n in repeats)]
+    rng.shuffle(records)
+    batches = [records[first : first + size] for first in range(0, len(records), size)]
+    timelines, letters = _folded(batches)
+    expected, _ = _folded([RECORDS])
+    assert letters == []
+    timeline, reference = (t.stored[KEY.decode()] for t in (timelines, expected))
+    assert facts_of(timeline) == facts_of(reference)
+    assert {k: v for k, v in timeline.items() if k != "revision"} == {
+        k: v for k, v in reference.items() if k != "revision"
+    }
+
+
+def test_the_newest_version_of_each_fact_stands() -> None:
+    timelines, _ = _folded([RECORDS])
+    facts = facts_of(timelines.stored[KEY.decode()])
+    assert facts.contact is not None
+    assert facts.contact.email == "a@example.com"
+    assert [a.id for a in facts.appointments] == ["b"]
+    assert not facts.appointments[0].missed
+    assert {r.message_id for r in facts.reports} == {"m.2"}
+
+
+def test_what_can_never_be_folded_is_set_aside_and_the_rest_goes_on() -> None:
+    bad = [
+        Record("t", 0, 1, KEY, b"{", (), 0),
+        Record("t", 0, 2, KEY, b"[]", (), 0),
+        _record("nobody.knows.v1", {}, offset=3),
+        _record("contact.changed.v1", {"name": "no version"}, offset=4),
+        Record("t", 0, 5, b"org:another", contact(2, 2).value, (), 0),
+    ]
+    tombstone = Record("t", 0, 6, KEY, None, (), 0)
+    timelines, letters = _folded([[*bad, tombstone, contact(9, 9)]])
+    assert [letter.record.offset for letter in letters] == [1, 2, 3, 4, 5]
+    assert "no version" not in " ".join(letter.error for letter in letters)
+    assert timelines.stored[KEY.decode()]["contact"]["name"] == "Name 9-9"
+
+
+def test_events_of_an_unknown_organization_are_set_aside() -> None:
+    async def nobody(_: str) -> bool:
+        return False
+
+    letters = asyncio.run(fold_into_timelines([contact(1, 1)], MemoryTimelines(), nobody))
+    assert [letter.error for letter in letters] == ["InvalidEvent: unknown organization"]
+
+
+def test_nothing_is_folded_for_an_erased_patient() -> None:
+    erased = _record("contact.erased.v1", {"version": _version(5, 5), "erased_at": DAYS[5]})
+    timelines, letters = _folded([[contact(1, 1)], [erased, contact(9, 9)], [contact(10, 10)]])
+    assert letters == []
+    assert timelines.stored == {}

@@ -1,0 +1,108 @@
+"""Reading a few small documents gives what adding up every change would give, at any instant."""
+
+import random
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import pytest
+
+from rules.breakpoints import state_instants
+from rules.contribution import Contribution, contribution
+from rules.instants import DAY
+from rules.settings import rule_settings
+from shared.rollups import Increments, Ladder, months
+from support.clinic_facts import clinic_facts
+from support.clinics import random_clinic
+
+END = date(2025, 11, 30)
+ZONES = ("America/Havana", "Asia/Kathmandu", "Pacific/Apia", "Europe/London")
+
+
+def _stored(increments: Increments) -> dict[str, dict[str, Any]]:
+    """The documents as MongoDB makes them of `$inc`."""
+    documents: dict[str, dict[str, Any]] = {}
+    for rollup_id, fields in increments.items():
+        for path, change in fields.items():
+            *parents, name = path.split(".")
+            place = documents.setdefault(rollup_id, {})
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[name] = place.get(name, 0) + change
+    return documents
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_read_is_the_sum_of_all_changes(zone: str) -> None:
+    rng = random.Random(zone)
+    clinic = random_clinic(77, patients=12, end=END, time_zone=zone)
+    settings = rule_settings(clinic.settings)
+    patients = list(clinic_facts(clinic.cliniko, clinic.outreach).values())
+    added = [contribution(facts, settings) for facts in patients]
+    ladder = Ladder("org.with|odd", 3, settings.calendar)
+    increments: Increments = {}
+    for one in added:
+        ladder.add(one, 1, increments)
+    documents = _stored(increments)
+    instants = sorted(set().union(*(state_instants(f, settings) for f in patients)))
+    some = [rng.choice(instants) + rng.choice((-1, 0, 1)) for _ in range(40)]
+    some += [settings.calendar.end(settings.calendar.day(i)) for i in some[:10]]
+    for as_of in some:
+        found = {i: documents[i] for i in ladder.state_ids(as_of) if i in documents}
+        assert _nonzero(ladder.state(found, as_of)) == _nonzero(_state(added, as_of))
+        last = settings.calendar.day(as_of)
+        first = last - rng.choice((0, 6, 29, 364))
+        found = {i: documents[i] for i in ladder.days_ids(first, as_of) if i in documents}
+        assert _nonzero(ladder.days(found, first, last, as_of)) == _nonzero(_days(added, first, last, as_of))
+        found = {i: documents[i] for i in ladder.states_ids(first, last) if i in documents}
+        states = ladder.states(found, first, last)
+        assert list(states) == list(range(first, last + 1))
+        for day in (first, last):
+            assert _nonzero(states[day]) == _nonzero(_state(added, settings.calendar.end(day)))
+
+
+def test_taking_a_contribution_back_leaves_nothing() -> None:
+    clinic = random_clinic(78, patients=6, end=END)
+    settings = rule_settings(clinic.settings)
+    ladder = Ladder("org", 1, settings.calendar)
+    increments: Increments = {}
+    for facts in clinic_facts(clinic.cliniko, clinic.outreach).values():
+        added = contribution(facts, settings)
+        ladder.add(added, 1, increments)
+        ladder.add(added, -1, increments)
+    assert not any(change for fields in increments.values() for change in fields.values())
+
+
+def test_a_year_is_read_from_a_few_documents() -> None:
+    ladder = Ladder("org", 1, rule_settings({"time_zone": "UTC"}).calendar)
+    as_of = 20_000 * DAY + DAY // 2
+    assert len(ladder.state_ids(as_of)) == 4
+    today = ladder._calendar.day(as_of)
+    assert len(ladder.days_ids(today - 729, as_of)) <= 24 + 31 + 24
+
+
+def test_months_follow_one_another() -> None:
+    first, last = date(2023, 12, 31).toordinal(), date(2024, 3, 1).toordinal()
+    assert months(first, last) == ["2023-12", "2024-01", "2024-02", "2024-03"]
+
+
+def _state(added: list[Contribution], as_of: int) -> Counter[str]:
+    figures: Counter[str] = Counter()
+    for one in added:
+        for at, changes in one.state.items():
+            if at <= as_of:
+                figures.update(changes)
+    return figures
+
+
+def _days(added: list[Contribution], first: int, last: int, as_of: int) -> Counter[tuple[int, str]]:
+    figures: Counter[tuple[int, str]] = Counter()
+    for one in added:
+        for (at, day), changes in one.days.items():
+            if at <= as_of and first <= day <= last:
+                figures.update({(day, name): change for name, change in changes.items()})
+    return figures
+
+
+def _nonzero(figures: Counter[Any]) -> dict[Any, int]:
+    return {name: value for name, value in figures.items() if value}
