@@ -1,6 +1,6 @@
 """What is done with appointments, classes and places in them, communications and recalls."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from typing import cast
 
 from ingestor.compose import (
@@ -25,6 +25,7 @@ from ingestor.records import (
     OfPatient,
     Recall,
 )
+from ingestor.store.records import Stored
 from ingestor.walk import Batch
 
 
@@ -79,20 +80,25 @@ async def take_classes(work: Work, batch: Batch) -> None:
     await ledger.settle()
 
 
-async def take_attendees(work: Work, batch: Batch) -> set[str]:
+async def take_attendees(work: Work, batch: Batch, *, seen: Set[str], since: int) -> set[str]:
     """Attendees were read: places in classes are told.
 
-    Returns the other bookings: individual appointments, whose own mark counts, or unknown classes.
+    Of individual appointments they make no fact and are not held: the appointment's own mark
+    counts, though its `updated_at` may stand still when it is set. Returns the bookings that have
+    to be read by id for that reason: those of attendees that changed at or after `since` and that
+    were not `seen` in this run, or say otherwise; and those that are not known at all.
     """
-    bookings = {
-        booking for read in batch.reads.values() if (booking := cast("Attendee", read.record).booking) is not None
-    }
+    attendees = [cast("Attendee", read.record) for read in batch.reads.values()]
+    bookings = {attendee.booking for attendee in attendees if attendee.booking is not None}
     classes = await _classes(work, bookings)
+    own = await work.records.load(work.org, "individual_appointments", bookings - classes.keys())
     stored = await work.records.load(work.org, "attendees", batch.reads)
     ledger = work.ledger()
     for read, held in changed(batch, stored):
         attendee = cast("Attendee", read.record)
         before = held.published if held else None
+        if held is None and attendee.booking in own:
+            continue
         if attendee.patient in work.erased:
             _let_go(ledger, attendee, before, read.read_at)
             continue
@@ -101,7 +107,23 @@ async def take_attendees(work: Work, batch: Batch) -> set[str]:
             fact = NoFact.WITHDRAWN
         ledger.tell(attendee, APPOINTMENT, fact, before, read_at=read.read_at, fresh=True)
     await ledger.settle()
-    return bookings - classes.keys()
+    return {
+        attendee.booking
+        for attendee in attendees
+        if attendee.booking is not None
+        and attendee.booking not in classes
+        and _is_to_be_read(attendee, own.get(attendee.booking), seen, since)
+    }
+
+
+def _is_to_be_read(attendee: Attendee, held: Stored | None, seen: Set[str], since: int) -> bool:
+    if held is None:
+        return True
+    if attendee.updated_at < since:
+        return False
+    appointment = cast("IndividualAppointment", held.record)
+    marks = (attendee.arrived is True, attendee.arrived is False)
+    return held.id not in seen or marks != (appointment.arrived, appointment.did_not_arrive)
 
 
 def _has_moved(attendee: Attendee, before: Published | None) -> bool:

@@ -86,8 +86,8 @@ def _is_erased(work: Work, read: Read) -> bool:
 
 async def _parts_of(work: Work, patients: Collection[str], fresh: Iterable[Part]) -> dict[str, list[Part]]:
     """The parts of each patient's contact as they are now: those held, and the fresh ones."""
-    held = await work.records.of_patients(work.org, PARTS, list(patients))
-    by_id = {(part.resource, part.id): cast("Part", part) for part in [*held, *fresh]}
+    held = await work.records.parts_of(work.org, list(patients))
+    by_id = {(part.resource, part.id): part for part in [*held, *fresh]}
     parts: dict[str, list[Part]] = defaultdict(list)
     for part in by_id.values():
         if part.patient is not None:
@@ -142,10 +142,9 @@ async def erase(
         if for_good and (mark := work.erased.get(patient)) is not None and not mark.for_good
     }
     await work.publish(told)
-    for patient, mark in (news | confirmed).items():
-        work.lease.check()
-        await work.records.erase(work.org, patient, mark, at=read_at)
-        work.erased[patient] = mark
+    work.lease.check()
+    await work.records.erase(work.org, news | confirmed, at=read_at)
+    work.erased |= news | confirmed
     return len(news)
 
 

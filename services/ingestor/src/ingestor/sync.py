@@ -194,29 +194,29 @@ class Synchronizer:
         await self._follow(run, "patients", take, and_then=check if whole else None)
 
     async def _follow_bookings(self, run: Run) -> None:
-        work, pending = self._work, set[str]()
+        work = self._work
+        seen, pending = set[str](), set[str]()
         whole = run.reads_whole("attendees")
+        # Read whole, the appointments had all marks that were set before the full load began.
+        since = (run.full_run or run.since) - self._overlap if whole else 0
 
         async def take_classes(batch: Batch) -> None:
             await bookings.take_classes(work, batch)
 
-        async def take_attendees(batch: Batch) -> None:
-            pending.update(await bookings.take_attendees(work, batch))
-
         async def take_appointments(batch: Batch) -> None:
             await bookings.take_own(work, "individual_appointments", batch)
-            pending.difference_update(batch.ids)
+            seen.update(batch.ids)
+
+        async def take_attendees(batch: Batch) -> None:
+            pending.update(await bookings.take_attendees(work, batch, seen=seen, since=since))
 
         async def read_pending() -> None:
             await self._read_by_id(run, "individual_appointments", pending, take_appointments)
             await self._read_by_id(run, "group_appointments", pending, take_classes)
-            # Only now the marks that the attendees brought are told.
-            if attended:
-                await self._move(run, "attendees", whole)
 
-        await self._follow(run, "group_appointments", take_classes)
-        attended = await self._follow(run, "attendees", take_attendees, moves=False)
-        await self._follow(run, "individual_appointments", take_appointments, and_then=read_pending)
+        known = await self._follow(run, "group_appointments", take_classes)
+        if await self._follow(run, "individual_appointments", take_appointments) and known:
+            await self._follow(run, "attendees", take_attendees, and_then=read_pending)
 
     async def _follow_notes(self, run: Run) -> None:
         for resource in ("communications", "recalls"):
@@ -233,7 +233,6 @@ class Synchronizer:
         take: Take,
         *,
         and_then: Callable[[], Awaitable[None]] | None = None,
-        moves: bool = True,
     ) -> bool:
         """Reads one list and moves its cursor; False: it could not be read now."""
         whole = run.reads_whole(resource)
@@ -252,8 +251,7 @@ class Synchronizer:
         except ClinikoError as fault:
             self._failed(run, resource, fault)
             return False
-        if moves:
-            await self._move(run, resource, whole)
+        await self._move(run, resource, whole)
         return True
 
     async def _walk_list(self, run: Run, resource: str, take: Take, *, whole: bool) -> None:

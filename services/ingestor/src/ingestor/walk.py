@@ -9,10 +9,10 @@ from ingestor.cliniko import Page
 from ingestor.records import Record
 from ingestor.translate import UntranslatableError, ident, translate
 
-PAGES_AHEAD = 6
-"""Read before they are needed, at most: about 1 MB."""
+PAGES_AHEAD = 10
+"""Read before they are needed, at most: some megabytes."""
 
-PAGES_AT_ONCE = 5
+PAGES_AT_ONCE = 8
 """Worked on together, at most, when they have piled up: fewer round trips to MongoDB and Kafka."""
 
 

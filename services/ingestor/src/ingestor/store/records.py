@@ -7,19 +7,21 @@ acknowledged the events it gives rise to. So a record that comes again unchanged
 and a crash in between costs a repetition at the most.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pymongo import DeleteOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from ingestor.decide import Published
-from ingestor.records import BY_RESOURCE, Record, as_fields, from_fields
+from ingestor.records import Part, Record, as_fields, from_fields
 from shared.mongo import Database, Document
 
 _DUPLICATE_KEY = 11_000
 _READ_AT_ONCE = 1_000
+
+_FACTS = ("individual_appointments", "attendees", "communications", "recalls")
 
 _SEPARATOR, _AFTER_SEPARATOR = "|", "}"
 
@@ -58,16 +60,12 @@ class RecordStore:
 
     async def prepare(self) -> None:
         """Creates the indexes; idempotent. The organization comes first in each."""
-        await self._records.create_index(
-            [("org", 1), ("resource", 1), ("patient", 1)],
-            name="of_patient",
-            partialFilterExpression={"patient": {"$exists": True}},
-        )
-        await self._records.create_index(
-            [("org", 1), ("booking", 1)],
-            name="of_booking",
-            partialFilterExpression={"booking": {"$exists": True}},
-        )
+        for name, fields in {"parts": ("org", "part_of"), "places": ("org", "booking")}.items():
+            await self._records.create_index(
+                [(each, 1) for each in fields],
+                name=name,
+                partialFilterExpression={fields[-1]: {"$exists": True}},
+            )
         await self._records.create_index(
             [("org", 1), ("erased_at", 1)],
             name="erased",
@@ -79,17 +77,13 @@ class RecordStore:
         wanted = [_id(org, resource, each) for each in ids]
         return await self._read({"_id": {"$in": wanted}}) if wanted else {}
 
-    async def of_patients(self, org: str, resources: Sequence[str], patients: Collection[str]) -> list[Record]:
-        """The records of some kinds that name one of the patients."""
+    async def parts_of(self, org: str, patients: Collection[str]) -> list[Part]:
+        """The alerts, cases and referral sources that name one of the patients."""
         if not patients:
             return []
-        question = {
-            "org": org,
-            "resource": {"$in": list(resources)},
-            "patient": {"$in": list(patients)},
-        }
-        found = self._records.find(question, batch_size=_READ_AT_ONCE)
-        return [record async for each in found if (record := _stored(each).record)]
+        question = {"org": org, "part_of": {"$in": list(patients)}}
+        found = await self._records.find(question, batch_size=_READ_AT_ONCE).to_list()
+        return [cast("Part", _record(each)) for each in found]
 
     async def of_bookings(self, org: str, bookings: Collection[str]) -> dict[str, Stored]:
         """The attendees that name one of the bookings, by id."""
@@ -118,9 +112,9 @@ class RecordStore:
             yield held
 
     async def all_of(self, org: str, resource: str) -> list[Record]:
-        """All records of a kind: for small kinds."""
-        found = self._records.find(_all_of(org, resource), batch_size=_READ_AT_ONCE)
-        return [record async for each in found if (record := _stored(each).record)]
+        """All records of a small kind."""
+        found = await self._records.find(_all_of(org, resource), batch_size=_READ_AT_ONCE).to_list()
+        return [_record(each) for each in found]
 
     async def ids_of(self, org: str, resource: str) -> set[str]:
         """The ids of all records of a kind, without the erased."""
@@ -156,20 +150,23 @@ class RecordStore:
         if deletes:
             await self._records.bulk_write(deletes, ordered=False)
 
-    async def erase(self, org: str, patient: str, mark: Erased, *, at: int) -> None:
-        """Deletes all that is held of a patient and leaves a mark: the id and when."""
-        patients = [name for name in BY_RESOURCE if name != "patients"]
-        await self._records.delete_many({"org": org, "resource": {"$in": patients}, "patient": patient})
-        document = {
-            "org": org,
-            "resource": "patients",
-            "id": patient,
-            "erased_at": mark.erased_at,
-            "for_good": mark.for_good,
-            "at": at,
-        }
-        question = {"_id": _id(org, "patients", patient)}
-        await self._records.replace_one(question, document, upsert=True)
+    async def erase(self, org: str, marks: Mapping[str, Erased], *, at: int) -> None:
+        """Deletes all that is held of patients and leaves marks: ids, and since when."""
+        patients = list(marks)
+        if not patients:
+            return
+        await self._records.delete_many({"org": org, "part_of": {"$in": patients}})
+        for resource in _FACTS:
+            # Reads all of the kind: an index would cost every import more than this ever does.
+            question = {**_all_of(org, resource), "patient": {"$in": patients}}
+            await self._records.delete_many(question)
+        await self._records.bulk_write(
+            [
+                ReplaceOne({"_id": _id(org, "patients", patient)}, _mark(org, patient, mark, at), upsert=True)
+                for patient, mark in marks.items()
+            ],
+            ordered=False,
+        )
 
     async def purge(self, org: str) -> int:
         """Deletes all that is held of an organization; how many records that were."""
@@ -198,30 +195,33 @@ def _all_of(org: str, resource: str) -> dict[str, Any]:
     return {"_id": {"$gte": first, "$lt": first[: -len(_SEPARATOR)] + _AFTER_SEPARATOR}}
 
 
-def _document(org: str, write: Write) -> Document:
-    told = write.published
+def _mark(org: str, patient: str, mark: Erased, at: int) -> Document:
     return {
         "org": org,
-        "resource": write.record.resource,
-        "at": write.at,
-        "p": told
-        and {
-            "fact": told.fact,
-            "patient": told.patient,
-            "hash": told.hash,
-            "updated_at": told.updated_at,
-            "read_at": told.read_at,
-        },
-        **as_fields(write.record),
+        "resource": "patients",
+        "id": patient,
+        "erased_at": mark.erased_at,
+        "for_good": mark.for_good,
+        "at": at,
     }
 
 
+def _document(org: str, write: Write) -> Document:
+    record, told = write.record, write.published
+    document = {"org": org, "resource": record.resource, "at": write.at, **as_fields(record)}
+    if isinstance(record, Part):
+        document["part_of"] = record.patient
+    if told is not None:
+        document["p"] = [told.fact, told.patient, told.hash, told.updated_at, told.read_at]
+    return document
+
+
 def _stored(document: Document) -> Stored:
-    told = document.get("p")
-    published = (
-        Published(told["fact"], told["patient"], told["hash"], told["updated_at"], told["read_at"]) if told else None
-    )
     if "erased_at" in document:
         return Stored(document["id"], None, None)
-    record = from_fields(document["resource"], document)
-    return Stored(document["id"], record, published)
+    told = document.get("p")
+    return Stored(document["id"], _record(document), Published(*told) if told else None)
+
+
+def _record(document: Document) -> Record:
+    return from_fields(document["resource"], document)
