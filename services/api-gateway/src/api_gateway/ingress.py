@@ -27,9 +27,6 @@ MEDIA_TYPES = ("application/json", "application/cloudevents+json", "application/
 RECORD_HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 """What CloudEvents asks of structured events in Kafka."""
 
-_CLOSE = {"connection": "close"}
-"""What is left of a body that was not read to its end must not be taken for the next request."""
-
 _NOT_JSON = Flaw("must be JSON in UTF-8", pointer="#")
 
 _WRONG_COUNT = Flaw(f"must hold 1 to {MAX_EVENTS} events", pointer="#")
@@ -59,23 +56,23 @@ def check_media_type(request: Request) -> None:
         or any(name not in {"utf-8", "utf8"} for name in charset)
         or encoding != "identity"
     ):
-        raise ProblemError(UNSUPPORTED_MEDIA_TYPE, headers=_CLOSE | {"accept-post": ", ".join(MEDIA_TYPES)})
+        raise ProblemError(UNSUPPORTED_MEDIA_TYPE, headers={"accept-post": ", ".join(MEDIA_TYPES)})
 
 
 async def read_body(request: Request, *, seconds: float) -> bytes:
     """The body; ends the request when it exceeds 1 MiB or takes longer than `seconds` to arrive."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
-        raise ProblemError(BODY_TOO_LARGE, headers=_CLOSE)
+        raise ProblemError(BODY_TOO_LARGE)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raise ProblemError(BODY_TOO_LARGE, headers=_CLOSE)
+                    raise ProblemError(BODY_TOO_LARGE)
     except TimeoutError:
-        raise ProblemError(TIMED_OUT, headers=_CLOSE) from None
+        raise ProblemError(TIMED_OUT, headers={"connection": "close"}) from None
     except ClientDisconnect:
         raise ProblemError(BAD_REQUEST) from None
     return bytes(body)

@@ -7,11 +7,12 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.errors import INTERNAL, OVERLOADED, UNAVAILABLE, ProblemError
+from api_gateway.errors import HEADERS_TOO_LARGE, INTERNAL, OVERLOADED, UNAVAILABLE, ProblemError
 from shared.clock import Clock
 from shared.faults import is_transient
 from shared.logs import log_of
 
+MAX_HEAD_BYTES = 32 * 1024
 REQUEST_ID = "x-request-id"
 SERVER_ERROR = 500
 
@@ -99,6 +100,9 @@ class Guard:
             started = True
             await send(message)
 
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await _refuse(ProblemError(HEADERS_TOO_LARGE), scope, receive, send)
+            return
         if self._running >= self._max_requests:
             await _refuse(ProblemError(OVERLOADED), scope, receive, send)
             return
@@ -146,6 +150,11 @@ def _request_id(scope: Scope) -> str:
     if len(given) == 1 and _UUID.fullmatch(given[0]):
         return given[0].lower()
     return str(uuid4())
+
+
+def _head_bytes(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return headers + len(scope.get("raw_path") or b"") + len(scope["query_string"])
 
 
 async def _refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api_gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, MEDIA_TYPE, Kind, problem_body
-from api_gateway.middleware import SECURITY_HEADERS
+from api_gateway.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
 from api_gateway.settings import GatewaySettings
 
-MAX_HEAD_BYTES = 32 * 1024
 LINGER_SECONDS = 1.0
 """How long a stopping server waits for the next request of an open connection, to answer it with
 `Connection: close`: closing at once would cut off requests that are on their way."""
@@ -30,6 +29,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._stopping = False
+        self._ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Bounds the number of connections, and the wait for the first request."""
@@ -46,6 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bounds the size of a head, and the time until it is there."""
+        if self._ended:
+            return
         if self._in_head:
             self._head_bytes += len(data)
             if self._deadline is None:
@@ -62,8 +64,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stopping:
             self.cycle.keep_alive = False
 
+    def on_response_complete(self) -> None:
+        """Drops what is left of a body that nobody wanted, but not for ever.
+
+        Closing at once would reset the connection, and the client would never read the answer.
+        """
+        super().on_response_complete()
+        if not self._in_head and not self.transport.is_closing():
+            self._expect_progress()
+
     def on_message_complete(self) -> None:
         """What comes next is the head of another request."""
+        if not self._in_head and self.cycle.response_complete:
+            self._forget_deadline()
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
@@ -117,7 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(f"HTTP/1.1 {kind.status} {kind.title}\r\n{lines}\r\n".encode() + body)
-        self.transport.close()
+        self.transport.write_eof()
+        self._ended = True
+        self._expect_progress()
 
 
 def bounded_by(settings: GatewaySettings) -> type[BoundedProtocol]:
