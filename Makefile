@@ -38,6 +38,7 @@ check: venv ## Format, lint, types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(PY) -m mypy deploy/compose-test/run.py deploy/local/lock.py
 
 format: venv ## Formats, and repairs what lint can repair
 	@$(PY) -m ruff format .

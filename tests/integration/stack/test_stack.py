@@ -142,6 +142,17 @@ def test_two_stacks_run_side_by_side_and_end_apart(stack, make_stack):
     assert all(processes.recorded(stack.home / "run", name) for name in stack.units)
 
 
+def test_given_servers_are_used_and_none_are_started(make_stack, kafka_bootstrap, mongodb_uri):
+    stack = make_stack()
+    given = Stack(
+        stack.home, {**stack.environment, "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "MONGODB_URI": mongodb_uri}
+    )
+    given.must("up")
+    assert set(stack.units) == {f"{service}-1" for service in SERVICES}
+    assert not (stack.home / "data").exists()
+    given.must("down")
+
+
 def test_down_ends_all_and_keeps_the_data_also_after_the_supervisor_was_killed(make_stack):
     stack = make_stack()
     stack.must("up")
