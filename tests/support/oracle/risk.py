@@ -113,7 +113,8 @@ def reengagement_history(k: Known) -> list[dict]:
 
 def health_conditions(k: Known) -> list[str]:
     """ "(medical alerts, then case names, each kind in order of creation; those not archived,
-    each once)". READING: created and archived as of T; one second: by id, as text."""
+    each once)". READING: parts of the patient's newest version, as undated fields
+    are: those not archived now, whatever T; one second: by id, as text."""
 
     def ordered(of: list[Condition]) -> list[str]:
         return [c.name for c in sorted(of, key=lambda c: (c.created_at, c.id))]

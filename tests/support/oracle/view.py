@@ -19,7 +19,7 @@ from support.oracle.facts import (
 from support.oracle.times import Calendar
 
 
-def exists(fact: Patient | Appointment | Condition, at: datetime) -> bool:
+def exists(fact: Patient | Appointment, at: datetime) -> bool:
     """ "exists from its `created_at` until it is archived or deleted"."""
     return fact.created_at <= at and (fact.gone_at is None or fact.gone_at > at)
 
@@ -109,8 +109,8 @@ class View:
             recalls=[r for r in of(facts.recalls) if r.created_at <= at],
             events=sorted((e for e in of(facts.events) if e.time <= at), key=lambda e: (e.time, e.identity)),
             treatments=[t for t in of(facts.treatments) if t.time <= at],
-            alerts=[c for c in facts.alerts.get(patient.id, []) if exists(c, at)],
-            cases=[c for c in facts.cases.get(patient.id, []) if exists(c, at)],
+            alerts=[c for c in facts.alerts.get(patient.id, []) if c.gone_at is None],
+            cases=[c for c in facts.cases.get(patient.id, []) if c.gone_at is None],
         )
 
     def walk(self) -> Iterator[Known]:
