@@ -1,10 +1,10 @@
 """Is this API key good? Asked of Cliniko before a key is stored, within the key's budget."""
 
-import asyncio
 import getpass
 import math
 import re
 import sys
+from asyncio import sleep
 from dataclasses import dataclass
 
 import httpx
@@ -100,7 +100,7 @@ async def check_key(given: Access, control: Control) -> None:
     )
     while wait := await budget.try_taking():
         say(f"the requests of this key are used up for now: waiting {math.ceil(wait)} s")
-        await asyncio.sleep(wait)
+        await sleep(wait)
     headers = {"Accept": "application/json", "User-Agent": f"reengage ({given.contact_email})"}
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as http:

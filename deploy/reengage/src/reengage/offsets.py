@@ -56,7 +56,11 @@ class Kafka:
     async def _edges(self, topics: Iterable[str], ask: Callable[[Any], Awaitable[Any]]) -> dict[TopicPartition, int]:
         by_topic = await self.partitions(topics)
         wanted = [partition for partitions in by_topic.values() for partition in partitions]
-        edges: dict[TopicPartition, int] = await _patiently(lambda: ask(wanted)) if wanted else {}
+        if not wanted:
+            return {}
+        self.consumer.assign(wanted)  # so that it knows their leaders; otherwise it finds out by an error
+        self.consumer.pause(*wanted)
+        edges: dict[TopicPartition, int] = await _patiently(lambda: ask(wanted))
         return edges
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:

@@ -1,6 +1,5 @@
-"""What happens to an organization: added, changed, given another key, removed."""
+"""What happens to an organization: added, changed, given another key."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,6 @@ from pymongo.errors import DuplicateKeyError
 from reengage.cliniko import Access
 from reengage.control import Control
 from reengage.failures import CommandError, WrongUsageError
-from reengage.instances import names_of_running
-from reengage.output import say
 from shared.identity import KeySealer
 from shared.organizations import (
     CLINIKO_REQUESTS_PER_MINUTE,
@@ -22,8 +19,6 @@ from shared.organizations import (
     on_loopback,
 )
 
-PURGE_PATIENCE_SECONDS = 60.0
-POLL_SECONDS = 0.2
 LONGEST_NAME = 200
 
 
@@ -78,53 +73,12 @@ def _told(error: Any) -> str:
     return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"
 
 
-async def ensure_addable(control: Control, organization_id: str) -> int:
-    """The settings revision to begin with; CommandError when the organization exists.
-
-    One that was removed can be added again once the services have let go of what they held:
-    otherwise the facts of two clinics could mix.
-    """
-    document = await control.collection("organizations").find_one({"_id": organization_id})
-    if document is None:
-        return 1
-    if document["removed_at"] is None:
-        raise CommandError(_exists(organization_id))
-    await _await_purge(control, organization_id)
-    return int(document["settings_revision"]) + 1
-
-
-def _exists(organization_id: str) -> str:
-    return (
+def exists_already(organization_id: str) -> CommandError:
+    """Why an organization cannot be added."""
+    return CommandError(
         f"{organization_id} exists already: change it with `reengage org set`, its key with `reengage org set-key`,"
         " or remove it first with `reengage org remove`"
     )
-
-
-async def _await_purge(control: Control, organization_id: str) -> None:
-    waited = 0.0
-    while holders := await _holders(control, organization_id):
-        missing = sorted(holders - await names_of_running(control))
-        if missing or waited >= PURGE_PATIENCE_SECONDS:
-            why = f"{' and '.join(missing)} not running" if missing else "that takes long"
-            raise CommandError(
-                f"what was held of the removed {organization_id} is not deleted yet ({why}):"
-                " start the services (`make up`) and try again"
-            )
-        if waited == 0:
-            say(f"waiting until {' and '.join(sorted(holders))} have deleted what they held of {organization_id}")
-        await asyncio.sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
-
-
-async def _holders(control: Control, organization_id: str) -> set[str]:
-    """The services that still hold something of the organization."""
-    query = {"_id": organization_id}
-    holders = set()
-    if await control.client["ingestor"]["sync_status"].find_one(query):
-        holders.add("ingestor")
-    if await control.client["risk_engine"]["standings"].find_one(query):
-        holders.add("risk-engine")
-    return holders
 
 
 async def add(
@@ -152,7 +106,7 @@ async def add(
             {"_id": organization_id, "removed_at": {"$ne": None}}, organization.document(), upsert=True
         )
     except DuplicateKeyError:
-        raise CommandError(_exists(organization_id)) from None
+        raise exists_already(organization_id) from None
     return organization
 
 
@@ -207,16 +161,6 @@ async def reseal(control: Control, organization: Organization, sealer: KeySealer
         {"$set": {"cliniko.key": sealer.seal(api_key, organization_id=organization.id)}},
     )
     return True
-
-
-async def remove(control: Control, organization_id: str) -> None:
-    """Marks the organization removed, forgets its API key and revokes its tokens; idempotent."""
-    now = control.now()
-    mark = {"$set": {"removed_at": now, "cliniko.key": ""}}
-    await control.collection("organizations").update_one({"_id": organization_id, "removed_at": None}, mark)
-    await control.collection("tokens").update_many(
-        {"organization_id": organization_id, "revoked_at": None}, {"$set": {"revoked_at": now}}
-    )
 
 
 async def _update(control: Control, organization_id: str, update: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from reengage.control import Control
 from reengage.instances import running
 from reengage.offsets import GROUPS, Kafka, behind
 from reengage.organizations import load_all
-from shared.topics import TOPICS
 
 
 async def status_of(control: Control, kafka: Kafka) -> dict[str, Any]:
@@ -27,7 +26,7 @@ async def status_of(control: Control, kafka: Kafka) -> dict[str, Any]:
 
 async def lags(kafka: Kafka) -> list[dict[str, Any]]:
     """What each group has not read yet of each of its topics."""
-    names = [topic.name for topic in TOPICS]
+    names = [topic for topic, _ in GROUPS]
     committed = {group: await kafka.committed(group) for group in dict.fromkeys(group for _, group in GROUPS)}
     begins, ends = await kafka.begins(names), await kafka.ends(names)
     return [

@@ -42,6 +42,7 @@ async def _add(
     from reengage import cliniko
     from reengage import organizations as use
     from reengage.control import open_control
+    from reengage.removal import ensure_addable
     from shared.identity import KeySealer
 
     use.checked_id(org)
@@ -50,7 +51,7 @@ async def _add(
         access = cliniko.access(api_key, base_url, contact_email, control.surroundings)
         settings = use.checked_settings({"time_zone": time_zone}, access.base_url)
         sealer = KeySealer.from_text(control.surroundings.encryption_keys)
-        revision = await use.ensure_addable(control, org)
+        revision = await ensure_addable(control, org)
         await cliniko.check_key(access, control)
         return await use.add(
             control,
@@ -189,9 +190,10 @@ def confirm(question: str) -> None:
 async def _remove(org: str) -> "Organization":
     from reengage import organizations as use
     from reengage.control import open_control
+    from reengage.removal import remove as remove_organization
 
     async with open_control() as control:
-        await use.remove(control, org)
+        await remove_organization(control, org)
         return await use.load(control, org, removed_too=True)
 
 

@@ -1,0 +1,108 @@
+"""Dead letters on a real Kafka: listed, shown, put back."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from shared.dead_letters import DeadLetter
+from shared.records import Record
+from shared.topics import OUTREACH_EVENTS
+
+SECRET = "Jane Citizen"
+
+pytestmark = pytest.mark.parametrize("reengage", ["motor"], indirect=True)
+"""What matters here is Kafka: one driver of the database is enough."""
+
+
+@pytest.fixture
+def letter(topics: Any, reengage: Any) -> str:
+    """The id of a new dead letter of a record with a key, a value and a header of its own."""
+    error = uuid.uuid4().hex
+    record = Record(
+        topics.of(OUTREACH_EVENTS), 3, 17, b"org_a:p1", SECRET.encode(), (("trace", b"t-1"), ("empty", None)), 0
+    )
+    topics.bury(DeadLetter.invalid(record, error))
+    (found,) = [each["id"] for each in reengage("dlq", "list", "--json").json if error in each["error"]]
+    return str(found)
+
+
+def listed(reengage: Any, letter: str) -> dict[str, Any]:
+    (found,) = [each for each in reengage("dlq", "list", "--json").json if each["id"] == letter]
+    return dict(found)
+
+
+def test_a_list_tells_whence_a_letter_came_and_never_what_it_says(reengage: Any, topics: Any, letter: str) -> None:
+    found = listed(reengage, letter)
+    assert found["origin"] == {"topic": topics.of(OUTREACH_EVENTS), "partition": 3, "offset": 17}
+    assert found["error"].startswith("InvalidEvent: ")
+    assert (found["attempts"], found["truncated"], found["replayed_at"]) == (1, False, None)
+    for ran in (reengage("dlq", "list"), reengage("dlq", "list", "--json"), reengage("dlq", "show", letter)):
+        assert ran.status == 0
+        assert letter in ran.out
+        assert SECRET not in ran.out + ran.err
+        assert "org_a:p1" not in ran.out + ran.err
+
+
+def test_a_list_can_be_of_one_topic_by_either_name(reengage: Any, topics: Any, letter: str) -> None:
+    for name in (OUTREACH_EVENTS, f"{OUTREACH_EVENTS}-dlq"):
+        assert letter in reengage("dlq", "list", "--topic", topics.of(name)).out
+    assert letter not in reengage("dlq", "list", "--topic", topics.of("cliniko-contacts")).out
+    assert reengage("dlq", "list", "--topic", "nonsense").status == 2
+
+
+def test_a_letter_is_shown_with_its_value_on_request_alone(reengage: Any, letter: str) -> None:
+    shown = reengage("dlq", "show", letter, "--json").json
+    assert shown["bytes"] == len(SECRET)
+    assert shown["headers"]["dlq-offset"] == "17"
+    assert not {"key", "value"} & shown.keys()
+    whole = reengage("dlq", "show", letter, "--value", "--json")
+    assert (whole.json["key"], whole.json["value"]) == ("org_a:p1", SECRET)
+    assert "data of patients" in whole.err
+
+
+def test_a_replayed_letter_is_the_record_as_it_came(reengage: Any, topics: Any, letter: str) -> None:
+    ran = reengage("dlq", "replay", letter, "--json")
+    assert ran.json == {"replayed": [letter]}
+    record = topics.newest(OUTREACH_EVENTS)
+    assert (record.key, record.value) == (b"org_a:p1", SECRET.encode())
+    assert record.headers == (("trace", b"t-1"), ("empty", b""), ("dlq-attempts", b"1"))
+    assert listed(reengage, letter)["replayed_at"] is not None
+
+
+def test_all_that_were_not_replayed_are_replayed_once(reengage: Any, topics: Any, letter: str) -> None:
+    topic = topics.of(OUTREACH_EVENTS)
+    first = reengage("dlq", "replay", "--all", "--topic", topic, "--json").json["replayed"]
+    assert letter in first
+    assert reengage("dlq", "replay", "--all", "--topic", topic, "--json").json["replayed"] == []
+    assert reengage("dlq", "replay", letter, "--json").json["replayed"] == [letter]
+
+
+def test_status_counts_the_letters_that_wait(reengage: Any, topics: Any, letter: str) -> None:
+    before = reengage("status", "--json").json["dead_letters"]
+    reengage("dlq", "replay", letter)
+    assert reengage("status", "--json").json["dead_letters"] == before - 1
+
+
+def test_a_letter_that_says_a_foreign_origin_is_not_replayed(reengage: Any, topics: Any, letter: str) -> None:
+    from shared.kafka import Outgoing
+
+    strayed = uuid.uuid4().hex
+    headers = [("dlq-topic", b"somewhere-else"), ("dlq-error", strayed.encode())]
+    topics.publish(Outgoing(topics.of(f"{OUTREACH_EVENTS}-dlq"), b"k", b"v", headers))
+    (found,) = [each["id"] for each in reengage("dlq", "list", "--json").json if each["error"] == strayed]
+    ran = reengage("dlq", "replay", found)
+    assert ran.status == 1
+    assert "not its topic" in ran.err
+
+
+def test_wrong_ids_are_told_apart_from_letters_that_are_gone(reengage: Any, topics: Any) -> None:
+    assert reengage("dlq", "show", "nonsense").status == 2
+    gone = reengage("dlq", "show", f"{topics.of(OUTREACH_EVENTS)}-dlq:0:99999")
+    assert gone.status == 1
+    assert "no dead letter" in gone.err
+
+
+def test_replaying_wants_either_ids_or_all(reengage: Any, topics: Any) -> None:
+    assert reengage("dlq", "replay").status == 2
+    assert reengage("dlq", "replay", "--all", "x-dlq:0:0").status == 2

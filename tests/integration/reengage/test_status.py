@@ -1,0 +1,185 @@
+"""Status, waiting and the doctor on real servers; the services are played by their traces."""
+
+from typing import Any
+
+import pytest
+
+from reengage.checks import work
+from shared.kafka import Outgoing
+from shared.topics import CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
+
+pytestmark = pytest.mark.parametrize("reengage", ["motor"], indirect=True)
+"""What matters here is Kafka: one driver of the database is enough."""
+
+SERVICES = ("ingestor", "risk-engine", "outreach-tracker", "api-gateway")
+
+
+def test_the_answer_has_the_shape_of_the_interface(reengage: Any, topics: Any, org_a: str, stack: Any) -> None:
+    stack.runs("ingestor")
+    ran = reengage("status", "--json")
+    assert ran.status == 0
+    assert ran.json.keys() == {"services", "topics", "lag", "organizations", "dead_letters"}
+    assert ran.json["services"] == [{"name": "ingestor", "instance": "ingestor-1", "state": "ready"}]
+    assert [topic.keys() for topic in ran.json["topics"]] == [{"topic", "group", "lag"}] * 5
+    assert ran.json["lag"] == sum(topic["lag"] for topic in ran.json["topics"])
+    assert ran.json["organizations"] == [
+        {"organization_id": org_a, "state": "never", "last_sync_time": None, "last_error": None}
+    ]
+    for word in ("ingestor-1", "not running", org_a, "never"):
+        assert word in reengage("status").out
+
+
+def test_a_process_that_was_not_heard_of_for_long_is_left_out(reengage: Any, topics: Any, stack: Any) -> None:
+    from datetime import UTC, datetime
+
+    stack.runs("ingestor")
+    stack["reengage"]["instances"].update_one({}, {"$set": {"at": datetime(2026, 1, 1, tzinfo=UTC)}})
+    assert reengage("status", "--json").json["services"] == []
+
+
+def test_synchronizations_are_told_as_the_ingestor_left_them(
+    reengage: Any, topics: Any, org_a: str, stack: Any
+) -> None:
+    from datetime import UTC, datetime
+
+    at = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
+    stack["ingestor"]["sync_status"].insert_one(
+        {"_id": org_a, "state": "failing", "last_sync_time": at, "last_error": "Cliniko is away"}
+    )
+    (told,) = reengage("status", "--json").json["organizations"]
+    assert told == {
+        "organization_id": org_a,
+        "state": "failing",
+        "last_sync_time": "2026-11-26T09:30:00Z",
+        "last_error": "Cliniko is away",
+    }
+
+
+def test_lag_is_what_a_group_has_not_committed(reengage: Any, topics: Any, all_read: None) -> None:
+    assert reengage("status", "--json").json["lag"] == 0
+    topics.publish(*[Outgoing(topics.of(CONTACTS), str(number).encode(), b"x") for number in range(20)])
+    told = reengage("status", "--json").json
+    assert told["lag"] == 20
+    assert [topic["lag"] for topic in told["topics"] if topic["topic"] == topics.of(CONTACTS)] == [20]
+
+
+def test_a_group_that_never_committed_has_all_before_it(reengage: Any, topics: Any, unique_name: str) -> None:
+    topics.publish(Outgoing(topics.of(OUTREACH_EVENTS), b"k", b"x"))
+
+    def lag() -> int:
+        told = reengage("status", "--json").json["topics"]
+        (found,) = [topic["lag"] for topic in told if topic["topic"] == topics.of(OUTREACH_EVENTS)]
+        return int(found)
+
+    assert lag() >= 1
+    topics.catch_up(f"{unique_name}-outreach-tracker", OUTREACH_EVENTS)
+    assert lag() == 0
+
+
+def test_waiting_returns_when_nothing_is_before_anybody(reengage: Any, topics: Any, all_read: None) -> None:
+    ran = reengage("status", "--wait", "--timeout", "5", "--json")
+    assert (ran.status, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize("topic", [CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES])
+def test_waiting_tells_who_is_behind_in_which_topic(reengage: Any, topics: Any, all_read: None, topic: str) -> None:
+    topics.publish(Outgoing(topics.of(topic), b"k", b"x"))
+    ran = reengage("status", "--wait", "--timeout", "0", "--json")
+    assert ran.status == 1
+    assert f"has 1 records of {topics.of(topic)} before it" in ran.err
+    assert ran.json["lag"] == 1
+
+
+@pytest.fixture
+def summed_up(org_a: str, stack: Any) -> Any:
+    """The risk engine's collections when all is summed up."""
+    stack["risk_engine"]["standings"].insert_one({"_id": org_a, "settings_revision": 1, "building": None})
+    stack["risk_engine"]["timelines"].insert_many([{"_id": f"{org_a}:p{number}", "home": 3} for number in range(3)])
+    return stack["risk_engine"]
+
+
+def test_waiting_returns_when_all_is_summed_up(reengage: Any, topics: Any, all_read: None, summed_up: Any) -> None:
+    assert reengage("status", "--wait", "--timeout", "5").status == 0
+
+
+def test_waiting_is_for_patients_that_are_not_summed_up(
+    reengage: Any, topics: Any, all_read: None, summed_up: Any
+) -> None:
+    summed_up["timelines"].update_one({"_id": "org_a:p1"}, {"$set": {"dirty": 2**60}})
+    ran = reengage("status", "--wait", "--timeout", "0")
+    assert ran.status == 1
+    assert "risk-engine has 1 patients to sum up" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"building": {"generation": 2}}, "building the results of org_a anew"),
+        ({"settings_revision": 0}, "building the results of org_a anew"),
+        (None, "has not begun with org_a"),
+    ],
+)
+def test_waiting_is_for_results_by_the_settings_that_hold(
+    reengage: Any, topics: Any, all_read: None, summed_up: Any, change: dict[str, Any] | None, told: str
+) -> None:
+    if change is None:
+        summed_up["standings"].delete_many({})
+    else:
+        summed_up["standings"].update_one({}, {"$set": change})
+    ran = reengage("status", "--wait", "--timeout", "0")
+    assert ran.status == 1
+    assert told in ran.err
+
+
+def test_a_kafka_that_is_away_is_told_in_one_line(reengage: Any, topics: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = reengage("status", "--json", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith("reengage: Kafka at 127.0.0.1:1 does not answer")
+    assert ran.err.count("\n") == 1
+
+
+def test_the_doctor_finds_nothing_where_nothing_is_wrong(
+    reengage: Any, topics: Any, all_read: None, org_a: str, stack: Any, cliniko: Any
+) -> None:
+    stack.runs(*SERVICES)
+    stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "ok", "last_sync_time": None})
+    told = reengage("doctor", "--json", REENGAGE_GATEWAY_PORT=str(cliniko.port))
+    wrong = {check["check"] for check in told.json["checks"] if not check["ok"]}
+    assert wrong <= {"gateway's port", "dead letters", "disk", "MongoDB's disk"}
+    checked = {check["check"] for check in told.json["checks"]}
+    assert {*SERVICES, "MongoDB", "Kafka", "topics", "lag", "clock", "sealing keys", "disk"} <= checked
+
+
+def test_the_doctor_says_what_to_do_about_each_problem(
+    reengage: Any, topics: Any, org_a: str, stack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.identity import new_sealing_key
+
+    monkeypatch.setattr(work, "MOVES_WITHIN_SECONDS", 0.0)
+    topics.publish(Outgoing(topics.of(CONTACTS), b"k", b"x"))
+    stack.runs("ingestor", state="starting")
+    stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "stopped", "last_error": "key refused"})
+    ran = reengage("doctor", "--json", REENGAGE_ENCRYPTION_KEYS=new_sealing_key("k9"), REENGAGE_GATEWAY_PORT="1")
+    assert ran.status == 1
+    assert ran.json["ok"] is False
+    advice = {check["check"]: check["advice"] for check in ran.json["checks"] if not check["ok"]}
+    assert "org set-key" in advice["sealing keys"]
+    assert "log" in advice["ingestor"]
+    assert "make up" in advice["risk-engine"]
+    assert f"org set-key {org_a}" in advice[f"synchronization of {org_a}"]
+    assert "state above" in advice["lag"]
+    assert "REENGAGE_GATEWAY_PORT" in advice["gateway's port"]
+    for_people = reengage("doctor")
+    assert for_people.status == 1
+    assert "problem  risk-engine: not running" in for_people.out
+
+
+def test_the_doctor_goes_on_without_servers(reengage: Any) -> None:
+    ran = reengage(
+        "doctor",
+        "--json",
+        MONGODB_URI="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100",
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+    )
+    assert ran.status == 1
+    assert "MongoDB" in {check["check"] for check in ran.json["checks"] if not check["ok"]}
