@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from reengage.commands import AsJson
-from reengage.failures import FAILED, run, stop
+from reengage.failures import FAILED, WRONG_USAGE, run, stop
 from reengage.output import print_json, say
 
 commands = typer.Typer(help="Keys that seal the API keys at rest.", no_args_is_help=True)
@@ -16,16 +16,15 @@ def create(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="A name that no sealing key had before, such as k2.")],
 ) -> None:
     """Make a sealing key: an entry to put FIRST into REENGAGE_ENCRYPTION_KEYS."""
-    from shared.identity import KeySealer, new_sealing_key
+    from shared.identity import KeySealer, SealError, new_sealing_key
 
     entry = new_sealing_key(key_id)
-    run(_checked(entry, KeySealer))
+    try:
+        KeySealer.from_text(entry)
+    except SealError:
+        stop("ID is 1 to 64 letters, digits, '_', '.' or '-'", WRONG_USAGE)
     say("Put this first into REENGAGE_ENCRYPTION_KEYS of the ingestors and of this program, keep a copy elsewhere:")
     print(entry)
-
-
-async def _checked(entry: str, sealer: Any) -> None:
-    sealer.from_text(entry)
 
 
 @commands.command()
