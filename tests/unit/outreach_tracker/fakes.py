@@ -34,6 +34,16 @@ class MemoryHistoryStore:
                 self.patients[change.after.key] = change.after
         return lost
 
+    async def purge(self, organization_id: str, before: int) -> int:
+        gone = [
+            key
+            for key, patient in self.patients.items()
+            if patient.organization_id == organization_id and patient.changed_at < before
+        ]
+        for key in gone:
+            del self.patients[key]
+        return len(gone)
+
 
 class Publisher:
     """Keeps what is published; fails as often as told, before or after."""

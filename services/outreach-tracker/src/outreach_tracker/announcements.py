@@ -11,6 +11,9 @@ from shared.outreach import TreatmentOutcome
 from shared.topics import MAX_RECORD_BYTES, OUTREACH_MESSAGES, record_key
 
 SOURCE = "/outreach-tracker"
+HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+"""What CloudEvents asks of structured events in Kafka."""
+
 SHORT_REASON = 200
 
 
@@ -88,7 +91,7 @@ def _outgoing(occasion: Occasion, model: type[Event[Data]], kind: str, subject: 
         datacontenttype="application/json",
         data=data,
     )
-    return Outgoing(OUTREACH_MESSAGES, key, event.model_dump_json().encode())
+    return Outgoing(OUTREACH_MESSAGES, key, event.model_dump_json().encode(), HEADERS)
 
 
 def _fits(record: Outgoing) -> bool:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from outreach_tracker.handlers import create_follow_outreach
+from outreach_tracker.purging import keep_purging
 from outreach_tracker.store import MongoHistoryStore
 from shared.consumer import create_consumer
 from shared.kafka import KeyedProducer, TopicSetup
 from shared.organizations import OrganizationDirectory
-from shared.service import Part, Runtime
+from shared.service import BackgroundTask, Part, Runtime
 from shared.topics import OUTREACH_EVENTS
 
 NAME = "outreach-tracker"
@@ -24,6 +25,9 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     async def is_known(organization_id: str) -> bool:
         return await organizations.find(organization_id) is not None
 
+    async def removed() -> list[str]:
+        return [organization.id for organization in await organizations.removed()]
+
     store = MongoHistoryStore(runtime.databases["outreach_tracker"])
     on_outreach_events = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
     consumer = create_consumer(
@@ -36,4 +40,8 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
         fail=runtime.fail,
         client_id=runtime.instance,
     )
-    return TopicSetup(kafka), producer, consumer
+
+    async def purge() -> None:
+        await keep_purging(removed, store, runtime.clock)
+
+    return TopicSetup(kafka), producer, consumer, BackgroundTask("purge", purge, runtime.fail)

@@ -82,6 +82,12 @@ class MongoHistoryStore:
         saved = await self._patients.find({"_id": {"$in": list(keys)}, "saved_by": ours}, {"_id": 1}).to_list()
         return keys - {document["_id"] for document in saved}
 
+    async def purge(self, organization_id: str, before: int) -> int:
+        """Deletes the organization's histories last changed before an instant; how many."""
+        await self._patients.create_index([("organization_id", 1)])
+        query = {"organization_id": organization_id, "changed_at": {"$lt": before}}
+        return (await self._patients.delete_many(query)).deleted_count
+
 
 def _write(change: Change, saved_by: str) -> InsertOne[Document] | UpdateOne:
     after = change.after

@@ -12,6 +12,9 @@ from reengage_publisher.errors import PublishError
 from reengage_publisher.events import TOPIC, Event, encoded, key_of
 from reengage_publisher.reporting import SOURCE, Reporter, utc_now
 
+HEADERS = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+"""What CloudEvents asks of structured events in Kafka."""
+
 
 class OutreachPublisher(Reporter):
     """Reports outreach outcomes to Kafka: `async with OutreachPublisher(bootstrap_servers=…) as publisher`.
@@ -64,7 +67,7 @@ class OutreachPublisher(Reporter):
         told = list(events)
         producer = await self._connected()
         try:
-            acks = [await producer.send(self._topic, encoded(event), key_of(event)) for event in told]
+            acks = [await producer.send(self._topic, encoded(event), key_of(event), headers=HEADERS) for event in told]
             answers = await asyncio.gather(*acks, return_exceptions=True)
         except KafkaError as fault:
             raise PublishError(f"Kafka did not accept: {type(fault).__name__}") from fault
