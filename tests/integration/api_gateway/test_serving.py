@@ -38,9 +38,8 @@ async def test_stopping_one_of_two_under_load_fails_no_request(start_gateway: St
     outcomes: Counter[object] = Counter()
     done = asyncio.Event()
 
-    async def keep_asking(keep_alive: bool) -> None:
-        limits = httpx.Limits(max_keepalive_connections=1 if keep_alive else 0)
-        async with httpx.AsyncClient(base_url=staying.url, timeout=30, limits=limits) as client:
+    async def keep_asking() -> None:
+        async with httpx.AsyncClient(base_url=staying.url, timeout=30) as client:
             while not done.is_set():
                 try:
                     answer = await client.get(clinic.path("risk-metrics"), headers=clinic.headers())
@@ -49,10 +48,19 @@ async def test_stopping_one_of_two_under_load_fails_no_request(start_gateway: St
                 else:
                     outcomes[answer.status_code] += 1
 
+    async def keep_connecting() -> None:
+        while not done.is_set():
+            try:
+                answer = await _exchange(staying, _head(clinic, "GET", "/livez", "Connection: close"))
+            except OSError as failed:
+                outcomes[repr(failed)] += 1
+            else:
+                outcomes[int(answer[9:12] or 0)] += 1
+
     async def enough(count: int) -> None:
         assert outcomes.total() >= count
 
-    asking = [asyncio.create_task(keep_asking(number % 2 == 0)) for number in range(CLIENTS)]
+    asking = [asyncio.create_task(ask()) for ask in (keep_asking, keep_connecting) for _ in range(CLIENTS)]
     await eventually(lambda: enough(200), within=60)
     leaving.terminate()
     status = await leaving.ended()

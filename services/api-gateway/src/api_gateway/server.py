@@ -64,25 +64,30 @@ class Uvicorn(uvicorn.Server):
         kept = [listener.dup() for listener in sockets or []]
         for server in self.servers:
             server.close()
-        for listener in kept:
-            await self._accept_waiting(listener)
+        for listener in sockets or []:
             listener.close()
-        await super().shutdown(sockets)
-
-    async def _accept_waiting(self, listener: socket.socket) -> None:
+        waiting = [connection for listener in kept for connection in _accept_last(listener)]
         loop = asyncio.get_running_loop()
-        waiting = []
-        with suppress(BlockingIOError):
-            while True:
-                waiting.append(listener.accept()[0])
         for connection in waiting:
-            connection.setblocking(False)
             with suppress(OSError):
                 await loop.connect_accepted_socket(self._protocol, connection)
+        await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
         protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         return protocol(config=self.config, server_state=self.server_state, app_state={})
+
+
+def _accept_last(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait at a socket whose last descriptor this is; closes it at once."""
+    waiting = []
+    with suppress(BlockingIOError):
+        while True:
+            waiting.append(listener.accept()[0])
+    listener.close()
+    for connection in waiting:
+        connection.setblocking(False)
+    return waiting
 
 
 class GatewayServer:
