@@ -225,7 +225,7 @@ async def test_a_body_over_1_mib_is_413_with_and_without_a_length(client: httpx.
 
 
 async def test_a_body_that_does_not_arrive_is_408(gateway: Gateway) -> None:
-    gateway.settings = GatewaySettings(client_seconds=0.01)
+    gateway.settings = GatewaySettings(api_gateway_client_seconds=0.01)
 
     async def stalls() -> AsyncIterator[bytes]:
         yield b"["
@@ -249,7 +249,7 @@ async def test_without_kafka_it_is_503_and_nothing_is_acknowledged(client: httpx
 
 
 async def test_kafka_that_does_not_answer_is_given_up(gateway: Gateway) -> None:
-    gateway.settings = GatewaySettings(publish_seconds=0.01)
+    gateway.settings = GatewaySettings(api_gateway_publish_seconds=0.01)
 
     async def never(_: object) -> None:
         await asyncio.Event().wait()
@@ -263,7 +263,7 @@ async def test_kafka_that_does_not_answer_is_given_up(gateway: Gateway) -> None:
 
 
 async def test_uploads_at_once_are_bounded(gateway: Gateway) -> None:
-    gateway.settings = GatewaySettings(max_uploads=1)
+    gateway.settings = GatewaySettings(api_gateway_max_uploads=1)
     release, arrived = asyncio.Event(), asyncio.Event()
 
     async def slow(_: object) -> None:

@@ -52,7 +52,9 @@ def create(runtime: Runtime) -> Sequence[Part]:
     databases, clock = runtime.databases, runtime.clock
     administration = databases["reengage"]
     producer = KeyedProducer(
-        settings.kafka_bootstrap_servers, client_id=runtime.instance, patience=settings.publish_seconds * 0.75
+        settings.kafka_bootstrap_servers,
+        client_id=runtime.instance,
+        patience=settings.api_gateway_publish_seconds * 0.75,
     )
     kafka = KafkaProbe(settings.kafka_bootstrap_servers)
     readiness = Readiness({"MongoDB": databases.ping, "Kafka": kafka.check})

@@ -69,7 +69,9 @@ def create_app(
 
     # The last one added is the outermost.
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Guard, max_requests=settings.max_requests, seconds=settings.request_seconds)
+    app.add_middleware(
+        Guard, max_requests=settings.api_gateway_max_requests, seconds=settings.api_gateway_request_seconds
+    )
     if settings.allowed_origins:
         app.add_middleware(Cors, origins=settings.allowed_origins)
     app.add_middleware(RequestRecord, clock=clock)

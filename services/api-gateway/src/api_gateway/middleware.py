@@ -17,6 +17,7 @@ REQUEST_ID = "x-request-id"
 SERVER_ERROR = 500
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 _QUIET = frozenset({"/livez", "/readyz"})
 """Supervisors ask these every second: told only when something is wrong."""
 
@@ -68,7 +69,7 @@ class RequestRecord:
             if route not in _QUIET or status >= SERVER_ERROR:
                 _log.info(
                     "request",
-                    method=method if method.isalpha() else "?",
+                    method=method if method in _METHODS else "?",
                     route=route,
                     status=status,
                     milliseconds=round((self._clock.monotonic() - begun) * 1000, 1),

@@ -6,11 +6,12 @@ keeps heads of any size. Here all three have bounds, and a stopping server lets 
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api_gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, MEDIA_TYPE, Kind, problem_body
-from api_gateway.middleware import MAX_HEAD_BYTES, SECURITY_HEADERS
+from api_gateway.middleware import MAX_HEAD_BYTES, REQUEST_ID, SECURITY_HEADERS
 from api_gateway.settings import GatewaySettings
 
 LINGER_SECONDS = 1.0
@@ -34,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Bounds the number of connections, and the wait for the first request."""
         super().connection_made(transport)
-        if len(self.connections) > self.settings.max_connections:
+        if len(self.connections) > self.settings.api_gateway_max_connections:
             transport.abort()
             return
         self._expect_progress()
@@ -113,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expect_progress(self) -> None:
         self._forget_deadline()
-        self._deadline = self.loop.call_later(self.settings.client_seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(self.settings.api_gateway_client_seconds, self.transport.abort)
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -126,6 +127,7 @@ class BoundedProtocol(HttpToolsProtocol):
             "content-type": MEDIA_TYPE,
             "content-length": str(len(body)),
             "connection": "close",
+            REQUEST_ID: str(uuid4()),
             **SECURITY_HEADERS,
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -102,11 +102,11 @@ class GatewayServer:
         self._settings = settings
         self._server: Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
-        self.port = settings.port
+        self.port = settings.reengage_gateway_port
 
     async def start(self) -> None:
         """Returns once connections are accepted."""
-        listener = listening_socket(self._settings.host, self._settings.port)
+        listener = listening_socket(self._settings.api_gateway_host, self._settings.reengage_gateway_port)
         try:
             app = await self._build()
         except BaseException:

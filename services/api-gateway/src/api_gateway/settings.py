@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from shared.settings import ServiceSettings
@@ -12,25 +12,24 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9A
 
 
 class GatewaySettings(ServiceSettings):
-    """The gateway's own settings beside those of every service."""
+    """The gateway's own settings beside those of every service; a field is named as its variable."""
 
-    host: str = Field("127.0.0.1", validation_alias=AliasChoices("API_GATEWAY_HOST", "host"))
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(
-        8000, validation_alias=AliasChoices("REENGAGE_GATEWAY_PORT", "port")
-    )
+    api_gateway_host: str = "127.0.0.1"
+    reengage_gateway_port: Annotated[int, Field(ge=0, le=65_535)] = 8800
     allowed_origins: Annotated[frozenset[str], NoDecode] = frozenset()
     """Browser origins that may call the gateway: never `*`."""
 
-    max_requests: Annotated[int, Field(ge=1, validation_alias="API_GATEWAY_MAX_REQUESTS")] = 256
+    api_gateway_max_requests: Annotated[int, Field(ge=1)] = 256
     """Requests that run at once; one more is answered 503."""
-    max_uploads: Annotated[int, Field(ge=1, validation_alias="API_GATEWAY_MAX_UPLOADS")] = 64
+    api_gateway_max_uploads: Annotated[int, Field(ge=1)] = 64
     """Requests with events that run at once: each may hold 1 MiB."""
-    max_connections: Annotated[int, Field(ge=1, validation_alias="API_GATEWAY_MAX_CONNECTIONS")] = 2_000
-    request_seconds: Annotated[float, Field(gt=0, validation_alias="API_GATEWAY_REQUEST_SECONDS")] = 30.0
+    api_gateway_max_connections: Annotated[int, Field(ge=1)] = 2_000
+    """Connections that are open at once; one more is closed."""
+    api_gateway_request_seconds: Annotated[float, Field(gt=0)] = 30.0
     """How long an answer may take."""
-    client_seconds: Annotated[float, Field(gt=0, validation_alias="API_GATEWAY_CLIENT_SECONDS")] = 15.0
+    api_gateway_client_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How long a client may take over a request's head, over its body, or to take the answer."""
-    publish_seconds: Annotated[float, Field(gt=0, validation_alias="API_GATEWAY_PUBLISH_SECONDS")] = 8.0
+    api_gateway_publish_seconds: Annotated[float, Field(gt=0)] = 8.0
     """How long Kafka may take to acknowledge events."""
 
     @field_validator("allowed_origins", mode="before")

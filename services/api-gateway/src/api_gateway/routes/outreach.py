@@ -38,11 +38,11 @@ def outreach_routes(producer: Publisher, *, permit: Permit, settings: GatewaySet
         """
         nonlocal uploads
         check_media_type(request)
-        if uploads >= settings.max_uploads:
+        if uploads >= settings.api_gateway_max_uploads:
             raise ProblemError(OVERLOADED)
         uploads += 1
         try:
-            body = await read_body(request, seconds=settings.client_seconds)
+            body = await read_body(request, seconds=settings.api_gateway_client_seconds)
             return await _record(body, organization)
         finally:
             uploads -= 1
@@ -65,7 +65,7 @@ def outreach_routes(producer: Publisher, *, permit: Permit, settings: GatewaySet
         receipt = {"accepted": len(accepted), "rejected": rejected}
         if not accepted:
             raise ProblemError(NOTHING_ACCEPTABLE, errors=flaws[:MAX_ERRORS], extra=receipt)
-        async with asyncio.timeout(settings.publish_seconds):
+        async with asyncio.timeout(settings.api_gateway_publish_seconds):
             await producer.publish_all(accepted)
         return Response(orjson.dumps(receipt), 202, media_type="application/json")
 
