@@ -7,6 +7,8 @@ import pytest
 from ingestor import scheduler
 from integration.ingestor.harness import Harness, harness
 from shared.kafka import ensure_topics
+from local_stack.processes import Process, recorded
+from support import servers
 from support.sandbox.server import running_sandbox
 from support.sandbox.state import Sandbox
 
@@ -36,6 +38,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=["motor"])
 def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[tuple[Process, str]]:
+    """A Kafka of the test's own, which it may freeze, and where it listens."""
+    with servers.native_server("kafka") as settings:
+        process = recorded(settings.run, "kafka")
+        assert process is not None
+        yield process, settings.kafka_bootstrap_servers
 
 
 @pytest.fixture

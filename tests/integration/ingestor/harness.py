@@ -1,11 +1,15 @@
 """The ingestor between a sandbox of Cliniko and a real Kafka and MongoDB, driven as an operator does."""
 
 import asyncio
+import os
+import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,6 +29,7 @@ from support.sandbox.clinic import Clinic
 from support.sandbox.options import Options
 from support.sandbox.state import Sandbox
 
+ROOT = Path(__file__).parents[3]
 TOPICS = (CONTACTS, APPOINTMENTS, COMMUNICATIONS)
 SEALING_KEYS = new_sealing_key("test")
 NEVER = 1_000_000.0
@@ -79,11 +84,41 @@ def _checked(topic: str, key: bytes, value: bytes) -> Json:
     return {**event, "topic": topic}
 
 
+class Spawned:
+    """An ingestor in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(line.decode(errors="replace").rstrip())
+
+    async def ended(self, within: float = 60.0) -> int:
+        """Its exit status, once it has one."""
+        return await asyncio.wait_for(self.process.wait(), within)
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """Ends it as a power failure would."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+        await self._reading
+
+
 @dataclass
 class Harness:
     """One sandbox, one pair of databases, and as many ingestors as a test starts."""
 
     kafka: str
+    mongodb_uri: str
     databases: OwnDatabases
     sandbox: Sandbox
     base_url: str
@@ -150,8 +185,34 @@ class Harness:
             self.stack.push_async_callback(part.stop)
         return parts
 
+    async def spawn(self, instance: str, **environment: str) -> Spawned:
+        """Starts an ingestor as a process of its own; the test's end kills what is left of it."""
+        given = {
+            "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'deploy/local'}",
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "MONGODB_URI": self.mongodb_uri,
+            "REENGAGE_ENCRYPTION_KEYS": SEALING_KEYS,
+            "REENGAGE_INSTANCE": instance,
+            "TEST_DATABASES": self.databases.prefix,
+            "SYNC_INTERVAL": str(NEVER),
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "integration.ingestor.program"),
+            env={**os.environ, **given, **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        spawned = Spawned(process)
+        self.stack.push_async_callback(spawned.kill)
+        return spawned
+
     async def status(self, org: str) -> Json:
         return await self.own["sync_status"].find_one({"_id": org}) or {}
+
+    async def cursors(self, org: str) -> dict[str, int]:
+        """How far each resource was read."""
+        found = self.own["cursors"].find({"org": org, "since": {"$exists": True}})
+        return {each["resource"]: each["since"] async for each in found}
 
     async def until(self, org: str, state: str, within: float = 30.0) -> Json:
         """The status, once it says so."""
@@ -207,7 +268,7 @@ async def harness(
     databases = OwnDatabases(client, unique_name)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     topics = Topics(consumer)
-    made = Harness(kafka, databases, sandbox, base_url, topics)
+    made = Harness(kafka, mongodb_uri, databases, sandbox, base_url, topics)
     try:
         await topics.open()
         yield made
@@ -288,4 +349,14 @@ async def wait_for(true: Callable[[], bool], within: float = 30.0) -> None:
     await eventually(so, within=within)
 
 
-__all__ = ["Harness", "Json", "a_clinic", "asyncio", "harness", "of_type", "wait_for"]
+def a_large_clinic(sandbox: Sandbox, patients: int, **options: Any) -> Clinic:
+    """A clinic of many patients with one appointment each."""
+    clinic = Clinic("large", clock=sandbox.clock, options=Options(**{"requests_per_minute": 1_000_000, **options}))
+    stamps = {"created_at": "2026-01-05T09:00:00Z", "updated_at": "2026-01-05T09:00:00Z"}
+    ids = [str(100_000 + number) for number in range(patients)]
+    clinic.load("patients", [{"id": each, "first_name": "P", "last_name": each, **stamps} for each in ids])
+    clinic.load(
+        "individual_appointments",
+        [{"id": f"7{each}", "patient_id": each, "starts_at": "2026-02-01T00:00:00Z", **stamps} for each in ids],
+    )
+    return clinic
