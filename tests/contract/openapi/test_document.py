@@ -134,6 +134,12 @@ def test_the_worked_clinics_answers_fit_the_document() -> None:
                 assert not [one for one in problems_of(schema, body) if not one.endswith(left_out)]
 
 
+def test_the_page_for_developers_names_every_type_of_problem() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+
+    assert not [kind.name for kind in KINDS.values() if kind.name not in page]
+
+
 def test_every_parameter_is_described_and_none_allows_null() -> None:
     for operations in DOCUMENT["paths"].values():
         for operation in operations.values():
