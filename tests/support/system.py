@@ -5,6 +5,7 @@ Everything goes through the public interface; nothing here knows the services' c
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -69,7 +70,9 @@ class System:
     def serve_clinic(self, body: Json) -> str:
         """Puts one more clinic into the sandbox; its API key."""
         key = f"{uuid.uuid4().hex}-au1"
-        self.client.put(f"{self.sandbox}/admin/clinics/{key}", json=body).raise_for_status()
+        options = {"requests_per_minute": 10 * REQUESTS_PER_MINUTE}
+        clinic = {"options": options, **body}
+        self.client.put(f"{self.sandbox}/admin/clinics/{key}", json=clinic).raise_for_status()
         return key
 
     def add_organization(self, organization: str, key: str, settings: Json) -> None:
@@ -178,3 +181,4 @@ def running_system(**environment: str) -> Iterator[System]:
             clinic.terminate()
             clinic.wait(10)
             system.client.close()
+    shutil.rmtree(home, ignore_errors=True)
