@@ -4,7 +4,7 @@ The handler must be idempotent: a failed batch is handed to it again, whole or i
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from shared.dead_letters import DeadLetter
@@ -46,12 +46,31 @@ class Patience:
 
 
 async def handle_patiently(
-    handle: Handler, records: Sequence[Record], patience: Patience, give_up: asyncio.Event
+    handle: Handler,
+    records: Sequence[Record],
+    patience: Patience,
+    give_up: asyncio.Event,
+    failed: Callable[[BaseException], None] = lambda fault: None,
 ) -> list[DeadLetter]:
     """What the handler returns, with the records on which it raises added, in their order.
 
     Raises what is transient once the patience is used up, and InterruptedWaitError when `give_up` is set.
+    `failed` is told of every fault.
     """
+
+    async def handled(part: Sequence[Record]) -> Sequence[DeadLetter]:
+        try:
+            return await handle(part)
+        except Exception as fault:
+            failed(fault)
+            raise
+
+    return await _isolate(handled, records, patience, give_up)
+
+
+async def _isolate(
+    handle: Handler, records: Sequence[Record], patience: Patience, give_up: asyncio.Event
+) -> list[DeadLetter]:
     try:
         return list(await _wait_out(handle, records, patience, give_up))
     except Exception as fault:
@@ -60,10 +79,8 @@ async def handle_patiently(
         if len(records) > 1:
             _log.warning("looking for the record that fails", records=len(records), error=fault)
             half = len(records) // 2
-            return [
-                *await handle_patiently(handle, records[:half], patience, give_up),
-                *await handle_patiently(handle, records[half:], patience, give_up),
-            ]
+            first = await _isolate(handle, records[:half], patience, give_up)
+            return first + await _isolate(handle, records[half:], patience, give_up)
         return await _last_attempts(handle, records[0], patience, give_up)
 
 

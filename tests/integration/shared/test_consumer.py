@@ -148,9 +148,19 @@ async def test_a_transient_fault_loses_nothing_and_sets_nothing_aside(
     handled = Handled()
     handled.transient = 25  # longer than the patience: the batch is put back in between
     values = await publish(producer, topic, 500)
-    await start(handled)
+    consumer = await start(handled)
+
+    def says_so() -> None:
+        assert any(why.endswith(" s: TransientError: MongoDB is away") for why in consumer.not_ready())
+
+    await eventually(says_so)
     await eventually(handled.all_of(values))
     assert handled.transient == 0
+
+    def ready() -> None:
+        assert consumer.not_ready() == []
+
+    await eventually(ready)
     assert await read_all(topic.dead_letters) == []
 
 
@@ -186,7 +196,8 @@ async def test_when_most_records_fail_the_service_stops_and_nothing_is_lost(
         assert faults
 
     await eventually(failed, within=30)
-    assert consumer.not_ready() == ["stopped: most records failed"]
+    (why,) = consumer.not_ready()
+    assert "stopped by FailureLimitError: of the last" in why
     await consumer.stop()
     assert await read_all(topic.dead_letters) == []
     assert await committed() == 0

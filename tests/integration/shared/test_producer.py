@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
 from integration.shared.conftest import ReadAll
+from shared.faults import StatedError
 from shared.kafka import KeyedProducer, Outgoing, PublishingError, ensure_topics
 from shared.topics import DAYS, Topic
 
@@ -17,6 +19,15 @@ async def test_topics_are_created_once_with_their_dead_letters(
     other = Topic(f"{topic.name}_other", "a test", ("a test",), (), None)
     await asyncio.gather(*(ensure_topics(kafka_bootstrap, [topic, other]) for _ in range(3)))
     assert await read_all(other.name) == await read_all(other.dead_letters) == []
+
+
+async def test_a_topic_with_other_partitions_is_refused(kafka_bootstrap: str, topic: Topic, unique_name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"{unique_name}_few", 3, 1)])
+    await admin.close()
+    with pytest.raises(StatedError, match="has 3 partitions; it must have 12"):
+        await ensure_topics(kafka_bootstrap, [topic, Topic(f"{unique_name}_few", "a test", (), (), DAYS)])
 
 
 async def test_records_of_one_key_keep_their_order(topic: Topic, producer: KeyedProducer, read_all: ReadAll) -> None:

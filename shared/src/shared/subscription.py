@@ -1,0 +1,168 @@
+"""FastStream's batch subscription, with what it needs to lose nothing."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import KafkaAckableMessage
+from faststream.message import AckStatus
+
+from shared.faults import describe
+from shared.logs import log_of
+from shared.records import Record
+
+STOP_SECONDS = 5.0
+
+_SESSION_MS = 10_000
+_REBALANCE_MS = 30_000
+_MAX_POLL_MS = 300_000
+_IDLE_POLL_MS = 25  # FastStream sleeps that long after an empty poll: it adds to the latency
+_FETCH_WAIT_MS = 50  # a partition's next fetch waits for the one under way: it, too, is latency
+
+OnBatch = Callable[["Batch"], Awaitable[None]]
+
+_log = log_of("consumer")
+
+
+class Batch:
+    """Records of several partitions, in order within each, and how to commit just them."""
+
+    def __init__(self, message: KafkaAckableMessage) -> None:
+        self._message = message
+        raw = message.raw_message
+        self.records: Sequence[Record] = [_record(one) for one in (raw if isinstance(raw, tuple) else (raw,))]
+
+    async def commit(self) -> None:
+        """Commits the offsets behind these records; aiokafka's errors when somebody else owns them.
+
+        Not `message.ack()`: it commits the position of every assigned partition, whatever was
+        handled.
+        """
+        offsets: dict[KafkaPartition, int] = {}
+        for record in self.records:
+            partition = KafkaPartition(record.topic, record.partition)
+            offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
+        consumer: Any = self._message.consumer
+        await consumer.commit(offsets)
+
+    def leave(self) -> None:
+        """Keeps FastStream from committing more than `commit` did."""
+        self._message.committed = AckStatus.ACKED
+
+
+class Subscription:
+    """One consumer of several topics; `on_batch` raises NackMessage to have the records come again."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Sequence[str],
+        *,
+        group: str,
+        client_id: str,
+        max_records: int,
+        listener: ConsumerRebalanceListener,
+        on_batch: OnBatch,
+        asked: Callable[[], None],
+    ) -> None:
+        self._group = group
+        self._on_batch = on_batch
+        self._asked = asked
+        self._broker = KafkaBroker(
+            bootstrap_servers,
+            client_id=client_id,
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=STOP_SECONDS,
+            request_timeout_ms=15_000,
+            metadata_max_age_ms=60_000,
+            apply_types=False,
+            logger=None,  # its messages quote records; ours are written by the consumer
+        )
+        self._subscriber = self._broker.subscriber(
+            *topics,
+            group_id=group,
+            batch=True,
+            max_records=max_records,
+            batch_timeout_ms=_IDLE_POLL_MS,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            parser=self._parse,
+            decoder=_whole_message,
+            no_reply=True,
+            listener=listener,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            max_poll_interval_ms=_MAX_POLL_MS,
+            session_timeout_ms=_SESSION_MS,
+            rebalance_timeout_ms=_REBALANCE_MS,
+            heartbeat_interval_ms=2_000,
+        )
+        self._subscriber(self._on_message)
+
+    async def start(self) -> None:
+        """Joins the group; raises aiokafka's errors when Kafka is away."""
+        await self._broker.start()
+        consumer: Any = self._subscriber.consumer
+        self._asked()
+        ask = consumer.getmany
+
+        async def getmany(*args: Any, **options: Any) -> Any:
+            self._asked()
+            try:
+                return await ask(*args, **options)
+            except KafkaError as fault:
+                _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
+                raise
+
+        consumer.getmany = getmany
+
+    async def stop(self) -> None:
+        """Waits for the batch in hand, at most STOP_SECONDS, and leaves the group."""
+        await self._broker.stop()
+
+    @property
+    def answered_at(self) -> float | None:
+        """When Kafka last answered a fetch (seconds since the epoch); None: not yet."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return None
+        answers = [consumer.last_poll_timestamp(one) for one in consumer.assignment()]
+        return max((at / 1e3 for at in answers if at is not None), default=None)
+
+    async def lag(self) -> int | None:
+        """Records of the assigned partitions not yet handed out; None before the first answers."""
+        consumer = self._subscriber.consumer
+        if consumer is None:
+            return None
+        lag = 0
+        for partition in consumer.assignment():
+            end = consumer.highwater(partition)
+            if end is None:
+                return None
+            lag += max(0, end - await consumer.position(partition))
+        return lag
+
+    async def _parse(self, records: tuple[ConsumerRecord, ...]) -> KafkaAckableMessage:
+        # FastStream's own parser decodes headers as UTF-8: one stranger's header that is not
+        # would fail the whole batch before the handler, unrewound, and so lose it.
+        consumer = self._subscriber.consumer
+        assert consumer is not None
+        return KafkaAckableMessage(body=b"", raw_message=records, consumer=consumer, message_id=str(records[0].offset))
+
+    async def _on_message(self, message: KafkaAckableMessage) -> None:
+        await self._on_batch(Batch(message))
+
+
+async def _whole_message(message: KafkaAckableMessage) -> KafkaAckableMessage:
+    return message
+
+
+def _record(raw: ConsumerRecord) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), raw.timestamp * 1_000)
