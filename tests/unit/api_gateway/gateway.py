@@ -65,8 +65,10 @@ class FakeTokens:
 
     def __init__(self, callers: Mapping[str, Caller]) -> None:
         self.callers = dict(callers)
+        self.asked = 0
 
     async def caller(self, text: str) -> Caller | None:
+        self.asked += 1
         return self.callers.get(text)
 
 

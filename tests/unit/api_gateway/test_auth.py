@@ -104,3 +104,10 @@ async def test_an_organization_is_known_the_moment_it_is_added(client: httpx.Asy
     gateway.directory.known[ORG] = added
     assert (await client.get(RISK.format(ORG))).status_code == 200
     assert added == organization(ORG)
+
+
+async def test_a_token_is_looked_up_once_for_each_request(client: httpx.AsyncClient, gateway: Gateway) -> None:
+    await client.get(RISK.format(ORG))
+    await client.post(EVENTS.format(ORG), json={})
+
+    assert gateway.tokens.asked == 2
