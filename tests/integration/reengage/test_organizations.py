@@ -247,16 +247,19 @@ def test_an_id_begins_anew_once_its_old_facts_are_deleted(
     reengage("org", "remove", org_a, "--yes")
     stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "ok"})
     stack["risk_engine"]["standings"].insert_one({"_id": org_a})
+    stack["outreach_tracker"]["patients"].insert_one({"_id": f"{org_a}:p1", "organization_id": org_a})
+    stack.runs("risk-engine")
     ran = added(org_a)
     assert ran.status == 1
-    assert "ingestor and risk-engine not running" in ran.err
+    assert "ingestor and outreach-tracker not running" in ran.err
 
     def delete(text: str) -> None:
-        assert "waiting until ingestor and risk-engine have deleted" in text
+        assert "(ingestor, outreach-tracker, risk-engine)" in text
         stack["ingestor"]["sync_status"].delete_many({})
         stack["risk_engine"]["standings"].delete_many({})
+        stack["outreach_tracker"]["patients"].delete_many({})
 
-    stack.runs("ingestor", "risk-engine")
+    stack.runs("ingestor", "outreach-tracker")
     monkeypatch.setattr(removal, "say", delete)
     assert added(org_a).status == 0
 

@@ -42,6 +42,6 @@ class ProgressBar:
             description="done" if done else str(progress["resource"] or "reading"),
             total=(read or 1) if done else total,
             completed=(read or 1) if done else read,
-            count=f"{read}/{total}" if total else str(read),
+            count="" if done else f"{read}/{total}" if total else str(read),
             published=progress["published"],
         )

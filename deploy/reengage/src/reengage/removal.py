@@ -48,17 +48,20 @@ async def _await_purge(control: Control, organization_id: str) -> None:
                 " start the services (`make up`) and try again"
             )
         if waited == 0:
-            say(f"waiting until {' and '.join(sorted(holders))} have deleted what they held of {organization_id}")
+            say(f"waiting until what was held of {organization_id} is deleted ({', '.join(sorted(holders))})")
         await asyncio.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
 
 
 async def _holders(control: Control, organization_id: str) -> set[str]:
     """The services that still hold something of the organization."""
-    query = {"_id": organization_id}
-    holders = set()
-    if await control.client["ingestor"]["sync_status"].find_one(query):
-        holders.add("ingestor")
-    if await control.client["risk_engine"]["standings"].find_one(query):
-        holders.add("risk-engine")
-    return holders
+    kept = {
+        "ingestor": ("ingestor", "sync_status", "_id"),
+        "risk-engine": ("risk_engine", "standings", "_id"),
+        "outreach-tracker": ("outreach_tracker", "patients", "organization_id"),
+    }
+    return {
+        service
+        for service, (database, collection, field) in kept.items()
+        if await control.client[database][collection].find_one({field: organization_id}, {"_id": 1})
+    }

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
+from pymongo import UpdateOne
+
 from reengage import letters
 from reengage.control import Control
 from reengage.failures import CommandError
@@ -49,11 +51,12 @@ async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterato
 
 
 async def _put_back(control: Control, producer: KeyedProducer, some: Sequence[Letter]) -> list[str]:
+    if not some:
+        return []
     await producer.publish_all([_outgoing(letter) for letter in some])
-    for letter in some:
-        await control.collection("dlq_replays").update_one(
-            {"_id": letter.id}, {"$set": {"replayed_at": control.now()}, "$inc": {"times": 1}}, upsert=True
-        )
+    mark = {"$set": {"replayed_at": control.now()}, "$inc": {"times": 1}}
+    marked = [UpdateOne({"_id": letter.id}, mark, upsert=True) for letter in some]
+    await control.collection("dlq_replays").bulk_write(marked, ordered=False)
     return [letter.id for letter in some]
 
 
