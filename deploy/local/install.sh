@@ -35,12 +35,14 @@ find_python() {
 members=(shared shared/rules shared/publisher services/ingestor services/risk-engine services/outreach-tracker
   services/api-gateway deploy/reengage)
 
+locked=$(cat requirements.lock - <<<"$root" | sha256sum)
+own=$(for member in "${members[@]}"; do cat "$member/pyproject.toml"; done | sha256sum)
+packages_there() { [ "$(cat .venv/.locked 2>/dev/null)" = "$locked" ]; }
+
 venv() {
-  local python locked own
-  locked=$(cat requirements.lock - <<<"$root" | sha256sum)
-  own=$(for member in "${members[@]}"; do cat "$member/pyproject.toml"; done | sha256sum)
-  if [ "$(cat .venv/.locked 2>/dev/null)" != "$locked" ]; then
-    python=$(find_python) || { apt_need python3 python3-venv; python=$(find_python) || die "Python 3.11 or newer is needed"; }
+  local python
+  if ! packages_there; then
+    python=$(find_python) || die "Python 3.11 or newer is needed"
     say "Python packages into .venv (about a minute)"
     if [ ! -x .venv/bin/python ] || [ "$(cat .venv/.root 2>/dev/null)" != "$root" ]; then
       rm -rf .venv
@@ -58,19 +60,23 @@ venv() {
 }
 
 java_suits() { java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | awk '$1 >= 17 { ok = 1 } END { exit !ok }'; }
-kafka_there() { [ -n "${KAFKA_BOOTSTRAP_SERVERS:-}${KAFKA_HOME:-}" ] || command -v kafka-server-start.sh >/dev/null; }
-mongod_there() { [ -n "${MONGODB_URI:-}" ] || command -v mongod >/dev/null; }
+kafka_there() { [ -n "${KAFKA_HOME:-}" ] || command -v kafka-server-start.sh >/dev/null || compgen -G '.cache/servers/kafka-*' >/dev/null; }
+mongod_there() { command -v mongod >/dev/null || ldconfig -p | grep 'libcurl\.so\.4' >/dev/null; }
 
-servers() {
-  local missing=()
-  if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then java_suits || missing+=(openjdk-17-jre-headless); fi
-  kafka_there || compgen -G '.cache/servers/kafka-*' >/dev/null || command -v mvn >/dev/null || missing+=(maven)
-  mongod_there || ldconfig -p | grep 'libcurl\.so\.4' >/dev/null || missing+=(libcurl4)
-  if [ ${#missing[@]} -gt 0 ]; then apt_need "${missing[@]}"; fi
+missing=()
+missing_for_python() { packages_there || find_python >/dev/null || missing+=(python3 python3-venv); }
+missing_for_servers() {
+  if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
+    java_suits || missing+=(openjdk-17-jre-headless)
+    kafka_there || command -v mvn >/dev/null || missing+=(maven)
+  fi
+  [ -n "${MONGODB_URI:-}" ] || mongod_there || missing+=(libcurl4)
 }
 
 case ${1:-} in
-  venv) venv ;;
-  servers) venv; servers ;;
+  venv) missing_for_python ;;
+  servers) missing_for_python; missing_for_servers ;;
   *) sed -n 2,4p "$0"; exit 2 ;;
 esac
+if [ ${#missing[@]} -gt 0 ]; then apt_need "${missing[@]}"; fi
+venv
