@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import Result
 from pymongo import MongoClient
 from pymongo.database import Database as SyncDatabase
@@ -23,7 +24,6 @@ from typer.testing import CliRunner
 from reengage import catching_up, control, letters, offsets, standing
 from reengage.app import app
 from reengage.checks import servers
-from shared import kafka
 from shared.dead_letters import DeadLetter, set_aside
 from shared.identity import new_sealing_key
 from shared.kafka import KeyedProducer, Outgoing
@@ -205,10 +205,15 @@ class Topics:
     def of(self, name: str) -> str:
         return f"{self._prefix}-{name}"
 
-    def create(self) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kafka, "PARTITIONS", FEW)
-            asyncio.run(kafka.ensure_topics(self._bootstrap_servers, self.all, patience=60))
+    async def create(self) -> None:
+        """Makes them and their dead-letter topics, and returns when Kafka knows them."""
+        names = {name for topic in self.all for name in (topic.name, topic.dead_letters)}
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers)
+        await admin.start()
+        await admin.create_topics([NewTopic(name, FEW, 1) for name in names])
+        while any(topic["error_code"] for topic in await admin.describe_topics(list(names))):
+            pass
+        await admin.close()
 
     def publish(self, *records: Outgoing) -> None:
         """Puts records into the topics."""
@@ -261,7 +266,7 @@ class Topics:
 def created_topics(kafka_bootstrap: str) -> Topics:
     """All topics of the system under other names."""
     topics = Topics(kafka_bootstrap, f"cli-{uuid.uuid4().hex[:8]}")
-    topics.create()
+    asyncio.run(topics.create())
     return topics
 
 
@@ -274,6 +279,7 @@ def topics(created_topics: Topics, kafka_bootstrap: str, unique_name: str, monke
     monkeypatch.setattr(catching_up, "OUTREACH_MESSAGES", created_topics.of(OUTREACH_MESSAGES))
     monkeypatch.setattr(letters, "TOPIC_NAMES", tuple(topic.dead_letters for topic in created_topics.all))
     monkeypatch.setattr(servers, "TOPICS", created_topics.all)
+    monkeypatch.setattr(servers, "PARTITIONS", FEW)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
     return created_topics
 

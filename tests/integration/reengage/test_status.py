@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reengage.checks import work
+from reengage.checks import servers, work
 from shared.kafka import Outgoing
 from shared.topics import CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
 
@@ -172,6 +172,14 @@ def test_the_doctor_says_what_to_do_about_each_problem(
     for_people = reengage("doctor")
     assert for_people.status == 1
     assert "problem  risk-engine: not running" in for_people.out
+
+
+def test_the_doctor_finds_topics_that_the_services_would_refuse(
+    reengage: Any, topics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "PARTITIONS", 12)
+    (found,) = [check for check in reengage("doctor", "--json").json["checks"] if check["check"] == "topics"]
+    assert topics.of(CONTACTS) in found["found"]
 
 
 def test_the_doctor_goes_on_without_servers(reengage: Any) -> None:

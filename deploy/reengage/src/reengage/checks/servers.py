@@ -67,7 +67,7 @@ async def mongodb(control: Control) -> list[Finding]:
 
 
 async def kafka(kafka: Kafka) -> list[Finding]:
-    """Whether Kafka has all topics, all with the same number of partitions."""
+    """Whether Kafka has all topics, with the partitions that the services rely on."""
     cluster = await kafka.admin.describe_cluster()
     findings = [fine("Kafka", f"{len(cluster['brokers'])} broker(s)")]
     names = [name for topic in TOPICS for name in (topic.name, topic.dead_letters)]
@@ -75,10 +75,9 @@ async def kafka(kafka: Kafka) -> list[Finding]:
     if missing := [name for name, count in counts.items() if not count]:
         advice = "start the services: they create what is missing"
         findings.append(problem("topics", f"missing: {', '.join(missing)}", advice))
-    numbers = {counts[topic.name] for topic in TOPICS if counts[topic.name]}
-    if len(numbers) > 1:
-        advice = f"give all {PARTITIONS} partitions: a patient's facts must meet in one consumer"
-        findings.append(problem("topics", "different numbers of partitions", advice))
-    if not missing and len(numbers) == 1:
-        findings.append(fine("topics", f"all {len(names)}, with {numbers.pop()} partitions"))
+    if other := [topic.name for topic in TOPICS if counts[topic.name] not in (0, PARTITIONS)]:
+        advice = f"the services refuse to start: delete and fill them anew, with {PARTITIONS} partitions each"
+        findings.append(problem("topics", f"not {PARTITIONS} partitions: {', '.join(other)}", advice))
+    if not missing and not other:
+        findings.append(fine("topics", f"all {len(names)}, with {PARTITIONS} partitions"))
     return findings
