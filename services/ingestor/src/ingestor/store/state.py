@@ -77,7 +77,7 @@ class Status:
 
 
 class StatusStore:
-    """`ingestor.sync_status`, as docs/contracts.md describes it."""
+    """`ingestor.sync_status`, as docs/architecture.md describes it."""
 
     def __init__(self, database: Database) -> None:
         self._statuses = database["sync_status"]
