@@ -1,6 +1,8 @@
 """What all tests share: real servers for those that ask for them, and marks by folder."""
 
 import re
+import signal
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +11,26 @@ import pytest
 
 from support import servers
 
-FOLDER_MARKS = {"integration", "e2e", "faults", "browser"}
+LAYERS = ("unit", "contract", "integration", "e2e", "faults", "browser", "bench")  # in the order they run
+MARKED = {"integration", "e2e", "faults", "browser"}
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end a run as Ctrl-C does: what fixtures started is stopped."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its layer, so that `-m "not integration"` means what it says."""
-    here = Path(__file__).parent
+    """Mark each test with its layer, so that `-m "not integration"` means what it says, and run quick layers first."""
+    items.sort(key=lambda item: LAYERS.index(_layer(item)) if _layer(item) in LAYERS else len(LAYERS))
     for item in items:
-        layer = item.path.relative_to(here).parts[0]
-        if layer in FOLDER_MARKS:
-            item.add_marker(layer)
+        if _layer(item) in MARKED:
+            item.add_marker(_layer(item))
+
+
+def _layer(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="session")

@@ -78,8 +78,8 @@ class ApacheKafkaContainer(DockerContainer):
 @contextmanager
 def kafka_container(image: str) -> Iterator[str]:
     """A broker's bootstrap servers."""
-    with ApacheKafkaContainer(image) as container:
-        yield f"{HOST}:{container.get_exposed_port(container.PORT)}"
+    with _running(ApacheKafkaContainer(image)) as container:
+        yield f"{HOST}:{container.get_exposed_port(ApacheKafkaContainer.PORT)}"
 
 
 @contextmanager
@@ -89,10 +89,19 @@ def mongodb_container(image: str) -> Iterator[str]:
         ["--replSet", "rs0", "--bind_ip_all", "--wiredTigerCacheSizeGB", "1"]
     )
     container.ports["27017/tcp"] = (HOST, None)
-    with container.waiting_for(LogMessageWaitStrategy("Waiting for connections").with_startup_timeout(120)):
+    with _running(container.waiting_for(LogMessageWaitStrategy("Waiting for connections").with_startup_timeout(120))):
         uri = f"mongodb://{HOST}:{container.get_exposed_port(27017)}/?directConnection=true"
         _initiate(uri)
         yield uri
+
+
+@contextmanager
+def _running(container: DockerContainer) -> Iterator[DockerContainer]:
+    """Started, and removed also when it was interrupted while it started."""
+    try:
+        yield container.start()
+    finally:
+        container.stop()
 
 
 def _initiate(uri: str) -> None:
