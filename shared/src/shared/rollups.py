@@ -18,9 +18,9 @@ sum over all instants up to T; `d` day figures, which also name the local day th
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from rules.calendar import Calendar
 from rules.contribution import Contribution
@@ -28,11 +28,14 @@ from rules.instants import HOUR
 
 ROLLUPS = "rollups"
 
-Increments = dict[str, Counter[str]]
+Increments = dict[str, dict[str, int]]
 """{`_id` of a rollup: {field: change}}"""
 
 Rollups = Mapping[str, Mapping[str, Any]]
 """Documents by `_id`."""
+
+K = TypeVar("K", bound=Hashable)
+Changes = Mapping[K, Mapping[str, int]]
 
 ALL = ""
 
@@ -40,6 +43,19 @@ ALL = ""
 def scope(organization_id: str, generation: int) -> str:
     """What all `_id`s of one generation of an organization's documents begin with."""
     return f"{organization_id}|{generation}"
+
+
+class Net:
+    """What contributions that come and go together change, added up before any rung is touched."""
+
+    def __init__(self) -> None:
+        self.state: dict[int, dict[str, int]] = {}
+        self.days: dict[tuple[int, int], dict[str, int]] = {}
+
+    def replace(self, before: Contribution, after: Contribution) -> None:
+        """Takes one away and adds the other; what is in both costs next to nothing."""
+        _add_difference(self.state, before.state, after.state)
+        _add_difference(self.days, before.days, after.days)
 
 
 class Ladder:
@@ -53,26 +69,37 @@ class Ladder:
         """The `_id` of a bucket."""
         return "|".join((self._scope, kind, *map(str, bucket)))
 
-    def add(self, contribution: Contribution, sign: int, into: Increments) -> None:
-        """Adds (or takes away) a patient's contribution to the increments of the rungs."""
-        for instant, changes in contribution.state.items():
+    def increments(self, net: "Net") -> Increments:
+        """What net changes add to every rung of their ladders."""
+        into: Increments = {}
+        for instant, changes in net.state.items():
             month, day, hour = self._rungs(instant)
-            for counter, change in changes.items():
-                change *= sign
-                _count(into, self.id("s", ALL), f"n.{month}.{counter}", change)
-                _count(into, self.id("s", month), f"n.{day}.{counter}", change)
-                _count(into, self.id("s", day), f"n.{hour}.{counter}", change)
-                _count(into, self.id("s", day, hour), f"n.{instant}.{counter}", change)
-        for (instant, belongs_to), changes in contribution.days.items():
+            places = (
+                (self.id("s", ALL), f"n.{month}"),
+                (self.id("s", month), f"n.{day}"),
+                (self.id("s", day), f"n.{hour}"),
+                (self.id("s", day, hour), f"n.{instant}"),
+            )
+            for rollup_id, place in places:
+                fields = into.setdefault(rollup_id, {})
+                for counter, change in changes.items():
+                    field = f"{place}.{counter}"
+                    fields[field] = fields.get(field, 0) + change
+        for (instant, belongs_to), changes in net.days.items():
             month, day, hour = self._rungs(instant)
-            for counter, change in changes.items():
-                change *= sign
-                field = f"n.{belongs_to}.{counter}"
-                _count(into, self.id("d", month), field, change)
-                _count(into, self.id("d", day), field, change)
-                _count(into, self.id("d", day, hour), field, change)
-                field = f"i.{instant}.{belongs_to}.{counter}"
-                _count(into, self.id("d", day, hour), field, change)
+            of_hour = self.id("d", day, hour)
+            places = (
+                (self.id("d", month), f"n.{belongs_to}"),
+                (self.id("d", day), f"n.{belongs_to}"),
+                (of_hour, f"n.{belongs_to}"),
+                (of_hour, f"i.{instant}.{belongs_to}"),
+            )
+            for rollup_id, place in places:
+                fields = into.setdefault(rollup_id, {})
+                for counter, change in changes.items():
+                    field = f"{place}.{counter}"
+                    fields[field] = fields.get(field, 0) + change
+        return into
 
     def _rungs(self, instant: int) -> tuple[str, int, int]:
         day = self._calendar.day(instant)
@@ -169,8 +196,14 @@ def months(first: int, last: int) -> list[str]:
     return found
 
 
-def _count(into: Increments, rollup_id: str, field: str, change: int) -> None:
-    into.setdefault(rollup_id, Counter())[field] += change
+def _add_difference(into: dict[K, dict[str, int]], before: Changes[K], after: Changes[K]) -> None:
+    for sign, ours, theirs in ((-1, before, after), (1, after, before)):
+        for place, changes in ours.items():
+            if theirs.get(place) == changes:
+                continue
+            sums = into.setdefault(place, {})
+            for counter, change in changes.items():
+                sums[counter] = sums.get(counter, 0) + sign * change
 
 
 def _add_where(figures: Counter[str], rollup: Mapping[str, Any] | None, wanted: Any) -> None:

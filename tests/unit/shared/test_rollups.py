@@ -11,7 +11,7 @@ from rules.breakpoints import state_instants
 from rules.contribution import Contribution, contribution
 from rules.instants import DAY
 from rules.settings import rule_settings
-from shared.rollups import Increments, Ladder, months
+from shared.rollups import Increments, Ladder, Net, months
 from support.clinic_facts import clinic_facts
 from support.clinics import random_clinic
 
@@ -40,10 +40,10 @@ def test_every_read_is_the_sum_of_all_changes(zone: str) -> None:
     patients = list(clinic_facts(clinic.cliniko, clinic.outreach).values())
     added = [contribution(facts, settings) for facts in patients]
     ladder = Ladder("org.with|odd", 3, settings.calendar)
-    increments: Increments = {}
+    net = Net()
     for one in added:
-        ladder.add(one, 1, increments)
-    documents = _stored(increments)
+        net.replace(Contribution(), one)
+    documents = _stored(ladder.increments(net))
     instants = sorted(set().union(*(state_instants(f, settings) for f in patients)))
     some = [rng.choice(instants) + rng.choice((-1, 0, 1)) for _ in range(40)]
     some += [settings.calendar.end(settings.calendar.day(i)) for i in some[:10]]
@@ -61,16 +61,24 @@ def test_every_read_is_the_sum_of_all_changes(zone: str) -> None:
             assert _nonzero(states[day]) == _nonzero(_state(added, settings.calendar.end(day)))
 
 
-def test_taking_a_contribution_back_leaves_nothing() -> None:
+def test_replacing_contributions_leaves_the_sum_of_the_new_ones() -> None:
     clinic = random_clinic(78, patients=6, end=END)
     settings = rule_settings(clinic.settings)
     ladder = Ladder("org", 1, settings.calendar)
-    increments: Increments = {}
-    for facts in clinic_facts(clinic.cliniko, clinic.outreach).values():
-        added = contribution(facts, settings)
-        ladder.add(added, 1, increments)
-        ladder.add(added, -1, increments)
-    assert not any(change for fields in increments.values() for change in fields.values())
+    facts = list(clinic_facts(clinic.cliniko, clinic.outreach).values())
+    old = [contribution(f, settings) for f in facts]
+    new = [contribution(f._replace(appointments=f.appointments[1:]), settings) for f in facts]
+    stepwise, at_once = Net(), Net()
+    for before, after in zip(old, new, strict=True):
+        stepwise.replace(Contribution(), before)
+        stepwise.replace(before, after)
+        at_once.replace(Contribution(), after)
+    assert _without_zeros(ladder.increments(stepwise)) == _without_zeros(ladder.increments(at_once))
+
+
+def _without_zeros(increments: Increments) -> dict[str, dict[str, int]]:
+    found = {i: {f: change for f, change in fields.items() if change} for i, fields in increments.items()}
+    return {i: fields for i, fields in found.items() if fields}
 
 
 def test_a_year_is_read_from_a_few_documents() -> None:

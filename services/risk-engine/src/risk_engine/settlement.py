@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rules.assess import Assessment, assess_view
-from rules.breakpoints import next_change
+from rules.breakpoints import next_change, state_instants
 from rules.contribution import Contribution, contribution
 from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
-from shared.rollups import Increments, Ladder, scope
+from shared.rollups import Increments, Ladder, Net, scope
 from shared.timelines import Document, Merged, facts_with_merged
 
 Basis = list[tuple[str, int]]
@@ -64,14 +64,15 @@ def settle(
 ) -> Settled:
     """The results for one timeline; `merged` holds the timelines of patients merged into it."""
     facts = facts_with_merged(timeline, merged)
+    instants = state_instants(facts, generation.settings)
     basis = sorted((doc["_id"], doc["revision"]) for doc in _all_merged(timeline, merged))
     return Settled(
         generation,
         timeline["patient_id"],
         basis,
         timeline.get("merged_into"),
-        contribution(facts, generation.settings) if with_contribution else None,
-        _assessment(facts, generation, basis, as_of, home),
+        contribution(facts, generation.settings, instants) if with_contribution else None,
+        _assessment(facts, generation, basis, instants, as_of=as_of, home=home),
     )
 
 
@@ -86,12 +87,14 @@ def _all_merged(timeline: Document, merged: Merged) -> Sequence[Document]:
     return list(found.values())
 
 
-def _assessment(facts: Facts, generation: Generation, basis: Basis, as_of: int, home: int) -> dict[str, Any] | None:
+def _assessment(
+    facts: Facts, generation: Generation, basis: Basis, instants: frozenset[int], *, as_of: int, home: int
+) -> dict[str, Any] | None:
     if facts.contact is None:
         return None
     view = View(facts, generation.settings, as_of)
-    assessed: Assessment | None = assess_view(view)
-    interval = next_change(view, 0) if assessed is None else None
+    assessed: Assessment | None = assess_view(view, instants)
+    interval = next_change(view, 0, instants) if assessed is None else None
     document = assessment_document(assessed, interval)
     return document | {
         "_id": f"{generation.scope}|{facts.patient_id}",
@@ -136,14 +139,16 @@ def is_newer(stored: Mapping[str, Any], basis: Basis) -> bool:
 
 def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
     """What the rollups change by when stored contributions are replaced by the settled ones."""
-    into: Increments = {}
+    nets: dict[str, tuple[Ladder, Net]] = {}
     for settled, stored in changes:
         added = settled.contribution
         assert added is not None
+        generation = settled.generation
+        if generation.scope not in nets:
+            nets[generation.scope] = (generation.ladder, Net())
         before = stored_contribution(stored) if stored else Contribution()
-        if before == added:
-            continue
-        ladder = settled.generation.ladder
-        ladder.add(before, -1, into)
-        ladder.add(added, 1, into)
+        nets[generation.scope][1].replace(before, added)
+    into: Increments = {}
+    for ladder, net in nets.values():
+        into |= ladder.increments(net)
     return into

@@ -61,13 +61,13 @@ def assess(facts: Facts, settings: RuleSettings, as_of: int) -> Assessment | Non
     return assess_view(View(facts, settings, as_of))
 
 
-def assess_view(view: View) -> Assessment | None:
-    """`assess` for a view that exists already."""
+def assess_view(view: View, instants: frozenset[int] | None = None) -> Assessment | None:
+    """`assess` for a view that exists already; `instants` are the patient's `state_instants`."""
     contact = view.facts.contact
     if not view.in_scope or contact is None:
         return None
     parts = risk_parts(view)
-    valid_from, valid_until = next_change(view, planned_action_day(view))
+    valid_from, valid_until = next_change(view, planned_action_day(view), instants)
     return Assessment(
         patient_id=view.facts.patient_id,
         valid_from=valid_from,

@@ -8,7 +8,7 @@ missing is a defect.
 from collections.abc import Iterable, Iterator
 
 from rules.facts import Facts
-from rules.figures import COMING_DAYS, RECENT_DAYS
+from rules.figures import COMING_DAYS, FOURTEENTH_DAY, RECENT_DAYS
 from rules.instants import FOREVER
 from rules.levels import FIRST_DAYS
 from rules.outreach import SILENCE_IS_FAILURE_AFTER, TWO_WAY
@@ -53,7 +53,7 @@ def contact_days(facts: Facts, settings: RuleSettings) -> set[int]:
     return days
 
 
-def state_instants(facts: Facts, settings: RuleSettings) -> set[int]:
+def state_instants(facts: Facts, settings: RuleSettings) -> frozenset[int]:
     """Instants at which the state or day figures can change, follow-up dates aside."""
     start, day = settings.calendar.start, settings.calendar.day
     instants = dated_instants(facts)
@@ -68,14 +68,23 @@ def state_instants(facts: Facts, settings: RuleSettings) -> set[int]:
             instants.add(start(on + MISSED_RECENTLY_DAYS))
     for report in facts.reports:
         instants.add(start(day(report.at) + MESSAGED_RECENTLY_DAYS))
+    return frozenset(instants)
+
+
+def day_figure_instants(facts: Facts, settings: RuleSettings) -> set[int]:
+    """Those of the instants at which day figures can change: facts, and a 14th day's begin."""
+    start = settings.calendar.start
+    instants = dated_instants(facts)
+    instants.update(start(day + FOURTEENTH_DAY) for day in contact_days(facts, settings))
     return instants
 
 
-def next_change(view: View, planned_action_day: int) -> tuple[int, int]:
+def next_change(view: View, planned_action_day: int, instants: frozenset[int] | None = None) -> tuple[int, int]:
     """The interval around the view's instant in which an assessment stands, half open."""
-    instants = state_instants(view.facts, view.settings)
+    if instants is None:
+        instants = state_instants(view.facts, view.settings)
     if view.in_scope:
-        instants.update(_row_instants(view, planned_action_day))
+        instants = instants.union(_row_instants(view, planned_action_day))
     as_of = view.as_of
     valid_from = max((i for i in instants if i <= as_of), default=BEGINNING)
     valid_until = min((i for i in instants if i > as_of), default=FOREVER)

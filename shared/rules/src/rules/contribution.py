@@ -4,13 +4,12 @@
 T, by construction, for every T past or future.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
-from rules.breakpoints import followup_passes, state_instants
+from rules.breakpoints import day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
 from rules.figures import NEW_AT_RISK, new_at_risk_days, outreach_figures, state_figures
 from rules.settings import RuleSettings
@@ -25,6 +24,10 @@ DayChanges = dict[tuple[int, int], dict[str, int]]
 """{(instant from which it is known, local day it belongs to): {counter: change}}"""
 
 
+Figures = dict[str, int]
+DayFigures = dict[tuple[int, str], int]
+
+
 @dataclass(slots=True)
 class Contribution:
     """Changes without zeros; two contributions are equal when they add the same."""
@@ -33,18 +36,24 @@ class Contribution:
     days: DayChanges = field(default_factory=dict)
 
 
-def contribution(facts: Facts, settings: RuleSettings) -> Contribution:
-    """All changes that a patient adds, at every instant at which anything changes."""
+def contribution(facts: Facts, settings: RuleSettings, instants: frozenset[int] | None = None) -> Contribution:
+    """All changes that a patient adds, at every instant at which anything changes.
+
+    `instants` are the patient's `state_instants`, for a caller who has them already.
+    """
     added = Contribution()
     if facts.contact is None:
         return added
-    state: dict[str, int] = {}
-    days: Counter[tuple[int, str]] = Counter()
-    for view in _views(facts, settings):
+    state: Figures = {}
+    days: DayFigures = {}
+    for_days = day_figure_instants(facts, settings)
+    for view in _views(facts, settings, state_instants(facts, settings) if instants is None else instants):
         new_state = state_figures(view)
         if new_state != state:
             added.state[view.as_of] = _difference(new_state, state)
             state = new_state
+        if view.as_of not in for_days:
+            continue
         new_days = _day_figures(view)
         if new_days != days:
             for (day, name), change in _difference(new_days, days).items():
@@ -53,10 +62,10 @@ def contribution(facts: Facts, settings: RuleSettings) -> Contribution:
     return added
 
 
-def _views(facts: Facts, settings: RuleSettings) -> Iterator[View]:
+def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> Iterator[View]:
     assert facts.contact is not None
     first = facts.contact.created_at
-    pending = [i for i in state_instants(facts, settings) if i >= first]
+    pending = [i for i in instants if i >= first]
     heapify(pending)
     done = first - 1
     while pending:
@@ -71,10 +80,10 @@ def _views(facts: Facts, settings: RuleSettings) -> Iterator[View]:
             heappush(pending, passes)
 
 
-def _day_figures(view: View) -> Counter[tuple[int, str]]:
-    figures = outreach_figures(view) if view.facts.reports else Counter()
+def _day_figures(view: View) -> DayFigures:
+    figures: DayFigures = dict(outreach_figures(view)) if view.facts.reports else {}
     for day in new_at_risk_days(view):
-        figures[day, NEW_AT_RISK] += 1
+        figures[day, NEW_AT_RISK] = 1
     return figures
 
 
