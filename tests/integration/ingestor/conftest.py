@@ -6,8 +6,8 @@ import pytest
 
 from ingestor import scheduler
 from integration.ingestor.harness import Harness, harness
-from shared.kafka import ensure_topics
 from local_stack.processes import Process, recorded
+from shared.kafka import ensure_topics
 from support import servers
 from support.sandbox.server import running_sandbox
 from support.sandbox.state import Sandbox

@@ -2,13 +2,14 @@
 
 Environment beside the service's own: TEST_DATABASES (prefix), TEST_CRASH (`after-publishing`: dies
 by SIGKILL when a batch is in Kafka and not yet stored; `in-patients`: at the second batch of
-patients; with a number of batches to let pass after a colon).
+patients; with a number of batches to let pass after a colon), TEST_LEASE (seconds: shorter than the
+service's own, where a test only waits for the next one).
 """
 
 import os
 import signal
 
-from ingestor import app, contacts, ledger
+from ingestor import app, contacts, leases, ledger
 from ingestor.settings import IngestorSettings
 from integration.ingestor.harness import OwnDatabases
 from shared import service
@@ -20,6 +21,10 @@ def main() -> None:
     where, _, passes = os.environ.get("TEST_CRASH", "").partition(":")
     if where:
         _die(where, int(passes or 0))
+    if seconds := os.environ.get("TEST_LEASE"):
+        leases.LEASE_SECONDS = float(seconds)
+        leases.TRUSTED_SECONDS = float(seconds) * 0.8
+        leases.RENEW_EVERY_SECONDS = float(seconds) / 4
     service.run("ingestor", app.create, IngestorSettings)
 
 

@@ -41,7 +41,7 @@ async def followed(world: Harness) -> AsyncIterator[Followed]:
     await world.add("org_a", clinic)
     await world.start()
     await world.until("org_a", "ok")
-    yield Followed(world, clinic, await world.topics.read("org_a"))
+    return Followed(world, clinic, await world.topics.read("org_a"))
 
 
 async def test_a_full_load_tells_every_fact_once_and_again_nothing(followed: Followed):

@@ -15,12 +15,12 @@ from support.sandbox.state import Sandbox
 @pytest.mark.parametrize("passes", [0, 2])
 async def test_killed_between_kafka_and_the_store_it_tells_again_and_loses_nothing(world: Harness, passes: int):
     await world.add("org_a", a_large_clinic(world.sandbox, 2_500))
-    doomed = await world.spawn("ingestor-1", TEST_CRASH=f"after-publishing:{passes}")
+    doomed = await world.spawn("ingestor-1", TEST_LEASE="4", TEST_CRASH=f"after-publishing:{passes}")
     assert await doomed.ended() == -signal.SIGKILL
     assert "patients" not in await world.cursors("org_a")
     before = await world.topics.read("org_a")
     assert before
-    await world.spawn("ingestor-2")
+    await world.spawn("ingestor-2", TEST_LEASE="4")
     await world.until("org_a", "ok", within=60)
     after = await world.topics.read("org_a")
     told = Counter((event["type"], event["subject"]) for event in before + after)
@@ -32,18 +32,18 @@ async def test_killed_between_kafka_and_the_store_it_tells_again_and_loses_nothi
 async def test_an_incremental_change_survives_a_kill_before_it_is_stored(world: Harness):
     clinic = a_clinic(world.sandbox)
     await world.add("org_a", clinic)
-    first = await world.spawn("ingestor-1")
+    first = await world.spawn("ingestor-1", TEST_LEASE="4")
     await world.until("org_a", "ok")
     await first.kill()
     await world.topics.read("org_a")
     cursors = await world.cursors("org_a")
     clinic.mark("individual_appointments", "201", False)
     clinic.create("medical_alerts", {"patient_id": "102", "name": "Asthma"})
-    doomed = await world.spawn("ingestor-2", TEST_CRASH="after-publishing:1")
+    doomed = await world.spawn("ingestor-2", TEST_LEASE="4", TEST_CRASH="after-publishing:1")
     request = await world.ask("org_a")
     assert await doomed.ended() == -signal.SIGKILL
     assert (await world.cursors("org_a"))["attendees"] == cursors["attendees"]
-    await world.spawn("ingestor-3")
+    await world.spawn("ingestor-3", TEST_LEASE="4")
     assert (await world.answered(request, within=60))["state"] == "done"
     events = await world.topics.read("org_a")
     assert {each["did_not_arrive"] for each in of_type(events, "appointment.changed.v1")} == {True}
@@ -55,10 +55,10 @@ async def test_a_full_load_goes_on_where_a_kill_interrupted_it(world: Harness):
     for number in range(150):
         clinic.create("medical_alerts", {"patient_id": str(100_000 + number), "name": "Asthma"})
     await world.add("org_a", clinic)
-    doomed = await world.spawn("ingestor-1", TEST_CRASH="in-patients:1")
+    doomed = await world.spawn("ingestor-1", TEST_LEASE="4", TEST_CRASH="in-patients:1")
     assert await doomed.ended() == -signal.SIGKILL
     world.sandbox.log.clear()
-    await world.spawn("ingestor-2")
+    await world.spawn("ingestor-2", TEST_LEASE="4")
     await world.until("org_a", "ok", within=60)
     whole = [each for each in world.sandbox.log.entries(path="/v1/medical_alerts") if "updated_at" not in each.query]
     assert [each.query for each in whole if "deleted_at" not in each.query] == [], "its alerts had all been read"
@@ -104,7 +104,7 @@ async def test_without_kafka_no_cursor_moves_and_nothing_is_lost(
 
 async def test_told_to_stop_it_ends_cleanly_and_the_next_goes_on(world: Harness):
     await world.add("org_a", a_large_clinic(world.sandbox, 3_000), per_minute=600)
-    first = await world.spawn("ingestor-1")
+    first = await world.spawn("ingestor-1", TEST_LEASE="4")
     request = await world.ask("org_a")
     await wait_for(lambda: len(world.sandbox.log.entries(path="/v1/patients")) > 3)
     first.send(signal.SIGTERM)

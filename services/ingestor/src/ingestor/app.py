@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import httpx
 
 from ingestor.cliniko import TIMEOUT_SECONDS
-from ingestor.runner import Runner, Stores
+from ingestor.runner import Runner
 from ingestor.scheduler import Scheduler
 from ingestor.settings import IngestorSettings
 from ingestor.store.leases import LeaseStore
 from ingestor.store.records import RecordStore
 from ingestor.store.requests import RequestStore
 from ingestor.store.state import CursorStore, StatusStore
+from ingestor.task import Stores
 from shared.budget import RequestBudget
 from shared.identity import KeySealer
 from shared.kafka import KeyedProducer, TopicSetup

@@ -13,14 +13,12 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import httpx
-import orjson
 
+from ingestor.answers import BusyError, body_of, told_pause
 from ingestor.errors import (
-    ClinikoError,
     ForeignLinkError,
     NotFilterableError,
     NotThereError,
-    RefusedError,
     UnavailableError,
 )
 from rules.instants import SECOND, from_datetime
@@ -44,8 +42,6 @@ ATTEMPTS_WHEN_BUSY = 10
 
 LONGEST_TOLD_PAUSE_SECONDS = 120.0
 """No wait that Cliniko asks for is believed beyond this."""
-
-LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 _log = log_of("cliniko")
 
@@ -145,15 +141,15 @@ class Cliniko:
             if url in seen:
                 raise UnavailableError(f"the pages of {question.path} lead round in a circle")
 
-    async def is_there(self, resource: str, record_id: str, filters: Sequence[str] = ()) -> bool:
-        """Whether Cliniko has a record; False only when it says 404."""
+    async def record(self, resource: str, record_id: str, filters: Sequence[str] = ()) -> Page | None:
+        """One record by id, on a page of its own; None only when Cliniko says 404."""
         path = f"/{resource}/{quote(record_id, safe='')}"
         url = _url(self._base + path, [("q[]", each) for each in filters])
         try:
-            await self._get(url, f"/{resource}/{{id}}")
+            answer = await self._get(url, f"/{resource}/{{id}}")
         except NotThereError:
-            return False
-        return True
+            return None
+        return Page([answer.body], None, answer.read_at)
 
     def _first(self, question: Question) -> str:
         pairs = [("per_page", str(PER_PAGE)), *(("q[]", each) for each in question.filters)]
@@ -192,8 +188,8 @@ class Cliniko:
             try:
                 response = await self._http.get(url, headers=self._headers)
                 self._note_time(response)
-                return _Answer(_body(response, path), read_at)
-            except _Busy as told:
+                return _Answer(body_of(response, path), read_at)
+            except BusyError as told:
                 busy += 1
                 if busy >= ATTEMPTS_WHEN_BUSY:
                     raise UnavailableError(f"Cliniko answers {path} with 429 again and again") from None
@@ -214,51 +210,11 @@ class Cliniko:
 
     async def _wait_as_told(self, response: httpx.Response, path: str) -> None:
         now = self._clock.now() if self.server_time is None else self.server_time
-        told = _told_pause(response.headers, now / SECOND)
+        told = told_pause(response.headers, now / SECOND)
         pause = min(max(told, 0.0), LONGEST_TOLD_PAUSE_SECONDS) + random.uniform(0.1, 1.0)  # noqa: S311
         _log.warning("Cliniko asks to wait", path=path, status=429, waited=pause)
         await self._budget.hold(pause)
         await self._sleep(pause)
-
-
-class _Busy(Exception):  # noqa: N818 - not an error yet
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-
-
-def _body(response: httpx.Response, path: str) -> Mapping[str, Any]:
-    status = response.status_code
-    if status == 429:
-        raise _Busy(response)
-    if status in (401, 403):
-        raise RefusedError(status, path)
-    if status == 404:
-        raise NotThereError(f"Cliniko has no {path}")
-    if status == 400:
-        raise NotFilterableError(f"Cliniko does not take this question to {path}")
-    if status >= 500 or status == 408:
-        raise UnavailableError(f"Cliniko answers {path} with {status}")
-    if status != 200:
-        raise ClinikoError(f"Cliniko answers {path} with {status}")
-    if len(response.content) > LARGEST_ANSWER_BYTES:
-        raise ClinikoError(f"Cliniko's answer to {path} is too large")
-    try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        raise UnavailableError(f"Cliniko's answer to {path} is no JSON") from None
-    if not isinstance(body, dict):
-        raise UnavailableError(f"Cliniko's answer to {path} is no JSON object")
-    return body
-
-
-def _told_pause(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait after a 429: X-RateLimit-Reset, else Retry-After, else a minute."""
-    for name, since in (("x-ratelimit-reset", now), ("retry-after", 0.0)):
-        try:
-            return float(headers[name]) - since
-        except (KeyError, ValueError):
-            continue
-    return 60.0
 
 
 def _pause(failed: int) -> float:

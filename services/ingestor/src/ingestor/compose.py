@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from ingestor.fields import full_name
 from ingestor.records import (
     Attendee,
     Communication,
@@ -18,7 +19,6 @@ from ingestor.records import (
     Recall,
     ReferralSource,
 )
-from ingestor.translate import full_name
 from shared.events import (
     AppointmentChanged,
     AppointmentLeft,

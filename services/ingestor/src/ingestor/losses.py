@@ -46,12 +46,12 @@ async def check_losses(cliniko: Cliniko, work: Work, missing: Collection[str], *
     gone = []
     for patient in sorted(missing):
         read_at = work.clock.now()
-        if not await cliniko.is_there("patients", patient, LIFT_ARCHIVED):
+        if await cliniko.record("patients", patient, LIFT_ARCHIVED) is None:
             gone.append(patient)
     if not gone:
         return
     witness = min(seen, default=None)
-    if witness is not None and not await cliniko.is_there("patients", witness, LIFT_ARCHIVED):
+    if witness is not None and await cliniko.record("patients", witness, LIFT_ARCHIVED) is None:
         raise SuspiciousLossError("Cliniko gives 404 for patients whom it lists")
     erased = await erase(work, [(patient, None) for patient in gone], read_at=read_at, for_good=False)
     _log.info("patients were erased in Cliniko", organization_id=work.org, count=erased)

@@ -1,72 +1,33 @@
 """Synchronizes one organization from begin to end: key, client, status, and those who asked for it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import httpx
 
 from ingestor.cliniko import Cliniko
 from ingestor.due import Due
 from ingestor.errors import LeaseLostError, RefusedError, SuspiciousLossError
-from ingestor.leases import Lease
 from ingestor.ledger import Producer, Work
-from ingestor.store.records import RecordStore
-from ingestor.store.requests import Progress, RequestStore, SyncRequest
-from ingestor.store.state import CursorStore, State, Status, StatusStore
-from ingestor.sync import Run, Synchronizer
-from rules.instants import SECOND
-from shared.budget import RequestBudget
+from ingestor.lists import nothing_between
+from ingestor.meanwhile import Meanwhile
+from ingestor.plan import Run
+from ingestor.store.requests import Progress
+from ingestor.store.state import State
+from ingestor.sync import Synchronizer
+from ingestor.task import StoppingError, Stores, Task
 from shared.clock import Clock
 from shared.faults import StatedError, describe
 from shared.identity import KeySealer, SealError
 from shared.logs import log_of
-from shared.organizations import Organization
 
 REPORT_EVERY_SECONDS = 0.5
 
 _LAST_WRITES_SECONDS = 3.0
 
 _log = log_of("runner")
-
-
-class StoppingError(StatedError):
-    """The ingestor is being stopped, or the organization was removed: nothing new is begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Everything that is kept in MongoDB."""
-
-    records: RecordStore
-    cursors: CursorStore
-    statuses: StatusStore
-    requests: RequestStore
-
-
-@dataclass(slots=True)
-class Task:
-    """One synchronization to do."""
-
-    organization: Organization
-    due: Due
-    status: Status
-    requests: Sequence[SyncRequest]
-    interval: float
-    budget: RequestBudget
-    lease: Lease
-    reported_at: float = field(default=0.0)
-
-    @property
-    def org(self) -> str:
-        """The organization's id."""
-        return self.organization.id
-
-    @property
-    def request_ids(self) -> list[str]:
-        """Of those who asked for it."""
-        return [request.id for request in self.requests]
 
 
 class Runner:
@@ -117,19 +78,10 @@ class Runner:
         work = Work(task.org, self._stores.records, self._producer, task.lease, self._clock)
         cliniko = self._cliniko(task)
         full_run = await self._full_run(task)
+        meanwhile = Meanwhile(self._stores, task, cliniko, work, overlap_seconds=self._overlap)
 
         async def report(progress: Progress) -> None:
             await self._report(task, progress)
-
-        next_changes_at = self._clock.now() + round(task.interval * SECOND)
-
-        async def between() -> None:
-            nonlocal next_changes_at
-            if full_run is None or task.status.last_full_sync_time is None:
-                return
-            if self._clock.now() >= next_changes_at:
-                await self._follow_changes(task, cliniko, work)
-                next_changes_at = self._clock.now() + round(task.interval * SECOND)
 
         synchronizer = Synchronizer(
             cliniko,
@@ -137,7 +89,7 @@ class Runner:
             self._stores.cursors,
             overlap_seconds=self._overlap,
             report=report,
-            between=between,
+            between=meanwhile.look if full_run is not None else nothing_between,
         )
         run = await synchronizer.run(full_run=full_run)
         now = self._clock.now()
@@ -185,27 +137,12 @@ class Runner:
         await self._stores.cursors.begin_full_run(task.org, began_at)
         return began_at
 
-    async def _follow_changes(self, task: Task, cliniko: Cliniko, work: Work) -> None:
-        """Between two batches of a long full load: what changed is not to wait for its end."""
-
-        async def no_report(_: Progress) -> None:
-            return
-
-        synchronizer = Synchronizer(
-            cliniko,
-            work,
-            self._stores.cursors,
-            overlap_seconds=self._overlap,
-            report=no_report,
-        )
-        await synchronizer.run(full_run=None)
-        await self._stores.statuses.write(task.org, last_sync_time=self._clock.now())
-
     async def _report(self, task: Task, progress: Progress) -> None:
         now = self._clock.monotonic()
-        if task.requests and now >= task.reported_at + REPORT_EVERY_SECONDS:
+        ids = [*task.request_ids, *task.watchers]
+        if ids and now >= task.reported_at + REPORT_EVERY_SECONDS:
             task.reported_at = now
-            await self._stores.requests.progress(task.request_ids, progress)
+            await self._stores.requests.progress(ids, progress)
 
     async def _end(self, task: Task, state: State, fault: BaseException) -> None:
         error = str(fault) if isinstance(fault, StatedError | SealError) else describe(fault)
@@ -223,7 +160,7 @@ class Runner:
         """As if it had not been begun; best effort, the next ingestor would find out anyway."""
         with suppress(Exception):
             async with asyncio.timeout(_LAST_WRITES_SECONDS):
-                await self._stores.requests.again(task.request_ids)
+                await self._stores.requests.again([*task.request_ids, *task.watchers])
                 await self._stores.statuses.write(
                     task.org, state=task.status.state, last_started_at=task.status.last_started_at
                 )

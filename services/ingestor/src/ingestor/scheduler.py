@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ingestor.due import Due, Pace, due
 from ingestor.errors import LeaseLostError
 from ingestor.leases import Lease, LeaseStore
-from ingestor.runner import Runner, StoppingError, Stores, Task
+from ingestor.runner import Runner
 from ingestor.store.requests import SyncRequest
 from ingestor.store.state import Status
+from ingestor.task import StoppingError, Stores, Task
 from shared.budget import RequestBudget
 from shared.clock import Clock
 from shared.faults import describe

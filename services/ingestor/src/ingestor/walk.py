@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from ingestor.cliniko import Page
+from ingestor.fields import UntranslatableError, ident
 from ingestor.records import Record
-from ingestor.translate import UntranslatableError, ident, translate
+from ingestor.translate import translate
 
 PAGES_AHEAD = 10
 """Read before they are needed, at most: some megabytes."""

@@ -34,9 +34,12 @@ class RequestStore:
     def __init__(self, database: Database) -> None:
         self._requests = database["sync_requests"]
 
-    async def open(self) -> list[SyncRequest]:
-        """All that wait to be served, oldest first."""
-        found = self._requests.find({"state": {"$in": _OPEN}}, sort=[("requested_at", 1)])
+    async def open(self, org: str | None = None) -> list[SyncRequest]:
+        """All (or an organization's) that wait to be served, oldest first."""
+        question: dict[str, Any] = {"state": {"$in": _OPEN}}
+        if org is not None:
+            question["organization_id"] = org
+        found = self._requests.find(question, sort=[("requested_at", 1)])
         return [SyncRequest(str(each["_id"]), each["organization_id"], bool(each.get("full"))) async for each in found]
 
     async def running(self, ids: Sequence[str]) -> None:
