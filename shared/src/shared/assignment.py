@@ -11,7 +11,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from shared.logs import log_of
 from shared.records import Partition
 
-REVOKE_SECONDS = 15.0
+REVOKE_SECONDS = 10.0
 """Well below the rebalance timeout, after which the group goes on without us."""
 
 Rebalanced = Callable[[frozenset[Partition]], Awaitable[None] | None]

@@ -104,8 +104,8 @@ def configure_logs(service: str, instance: str, level: str = "info") -> None:
     for name in list(logging.root.manager.loggerDict):
         foreign = logging.getLogger(name)
         foreign.handlers, foreign.propagate = [], True
-        if foreign.level < logging.WARNING:
-            foreign.setLevel(logging.WARNING)
+        foreign.setLevel(logging.WARNING)
+        foreign.disabled = False
 
 
 def log_of(name: str) -> structlog.typing.FilteringBoundLogger:

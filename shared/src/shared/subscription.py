@@ -19,7 +19,8 @@ from shared.records import Record
 STOP_SECONDS = 5.0
 
 _SESSION_MS = 10_000
-_REBALANCE_MS = 30_000
+_REBALANCE_MS = 15_000
+_REQUEST_MS = 20_000  # joining a group takes as long as its slowest member may
 _MAX_POLL_MS = 300_000
 _IDLE_POLL_MS = 25  # FastStream sleeps that long after an empty poll: it adds to the latency
 _FETCH_WAIT_MS = 50  # a partition's next fetch waits for the one under way: it, too, is latency
@@ -79,7 +80,7 @@ class Subscription:
             consumer_only=True,
             allow_auto_create_topics=False,
             graceful_timeout=STOP_SECONDS,
-            request_timeout_ms=15_000,
+            request_timeout_ms=_REQUEST_MS,
             metadata_max_age_ms=60_000,
             apply_types=False,
             logger=None,  # its messages quote records; ours are written by the consumer
