@@ -6,7 +6,7 @@ Facts about the API and how sure they are: reference cliniko-api.md, sections 1 
 import asyncio
 import random
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -117,7 +117,7 @@ class Cliniko:
         self.server_time: int | None = None
         """What Cliniko's `Date` said last."""
 
-    async def pages(self, question: Question) -> AsyncIterator[Page]:
+    async def pages(self, question: Question) -> AsyncGenerator[Page, None]:
         """The list's pages, one after the other, in Cliniko's order of creation.
 
         Raises NotThereError and NotFilterableError with the first page only.

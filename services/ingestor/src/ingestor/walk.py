@@ -1,8 +1,8 @@
 """Walks Cliniko's lists ahead of those who work on them, and hands over what was read in batches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from ingestor.cliniko import Page
@@ -45,7 +45,7 @@ class Batch:
 
 
 @asynccontextmanager
-async def walked(pages: AsyncIterator[Page], resource: str) -> AsyncIterator[AsyncIterator[Batch]]:
+async def walked(pages: AsyncGenerator[Page, None], resource: str) -> AsyncIterator[AsyncIterator[Batch]]:
     """The list's records in batches; the next pages are fetched while one is worked on."""
     async with _ahead(pages) as lots:
         yield (batch_of(lot, resource) async for lot in lots)
@@ -73,13 +73,14 @@ def batch_of(pages: Iterable[Page], resource: str) -> Batch:
 
 
 @asynccontextmanager
-async def _ahead(pages: AsyncIterator[Page]) -> AsyncIterator[AsyncIterator[list[Page]]]:
+async def _ahead(pages: AsyncGenerator[Page, None]) -> AsyncIterator[AsyncIterator[list[Page]]]:
     queue: asyncio.Queue[Page | Exception | None] = asyncio.Queue(PAGES_AHEAD)
 
     async def fetch() -> None:
         try:
-            async for page in pages:
-                await queue.put(page)
+            async with aclosing(pages):
+                async for page in pages:
+                    await queue.put(page)
         except Exception as fault:  # noqa: BLE001 - raised again by whoever takes it
             await queue.put(fault)
         else:
