@@ -10,7 +10,7 @@ from rules.assess import Assessment, assess
 from rules.breakpoints import dated_instants, state_instants
 from rules.contribution import contribution
 from rules.facts import Facts
-from rules.figures import NEW_AT_RISK, new_at_risk_days, outreach_figures, state_figures
+from rules.figures import day_figures, state_figures
 from rules.instants import DAY
 from rules.outreach import SILENCE_IS_FAILURE_AFTER
 from rules.settings import RuleSettings, rule_settings
@@ -51,8 +51,7 @@ def test_the_sum_of_changes_known_by_an_instant_is_the_figures_as_of_it(seed: in
             for (at, day), changes in added.days.items():
                 if at <= as_of:
                     days.update({(day, name): change for name, change in changes.items()})
-            expected = outreach_figures(view)
-            expected.update({(day, NEW_AT_RISK): 1 for day in new_at_risk_days(view)})
+            expected = day_figures(view)
             assert {k: v for k, v in days.items() if v} == {k: v for k, v in expected.items() if v}
 
 

@@ -108,7 +108,7 @@ def communication_preferences(view: View) -> tuple[str, ...]:
 
 def best_contact_time(view: View) -> str | None:
     """The part of the day in which most messages were first answered, else visits began."""
-    instants = [m.first_answer for a in view.outreach.attempts for m in a.messages if m.two_way]
+    instants = [m.answered_at for a in view.outreach.attempts for m in a.messages if m.answered_at is not None]
     if not instants:
         instants = [a.starts_at for a in view.attended]
     if not instants:

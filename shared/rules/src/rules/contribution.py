@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from rules.breakpoints import day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
-from rules.figures import NEW_AT_RISK, new_at_risk_days, outreach_figures, state_figures
+from rules.figures import DayFigures, Item, day_items, state_figures
 from rules.settings import RuleSettings
 from rules.view import View
 
@@ -22,10 +22,6 @@ StateChanges = dict[int, dict[str, int]]
 
 DayChanges = dict[tuple[int, int], dict[str, int]]
 """{(instant from which it is known, local day it belongs to): {counter: change}}"""
-
-
-Figures = dict[str, int]
-DayFigures = dict[tuple[int, str], int]
 
 
 @dataclass(slots=True)
@@ -44,22 +40,33 @@ def contribution(facts: Facts, settings: RuleSettings, instants: frozenset[int] 
     added = Contribution()
     if facts.contact is None:
         return added
-    state: Figures = {}
-    days: DayFigures = {}
+    state: dict[str, int] = {}
+    items: dict[Item, DayFigures] = {}
     for_days = day_figure_instants(facts, settings)
     for view in _views(facts, settings, state_instants(facts, settings) if instants is None else instants):
         new_state = state_figures(view)
         if new_state != state:
             added.state[view.as_of] = _difference(new_state, state)
             state = new_state
-        if view.as_of not in for_days:
-            continue
-        new_days = _day_figures(view)
-        if new_days != days:
-            for (day, name), change in _difference(new_days, days).items():
-                added.days.setdefault((view.as_of, day), {})[name] = change
-            days = new_days
+        if view.as_of in for_days:
+            new_items = day_items(view)
+            _add_changes(added.days, view.as_of, items, new_items)
+            items = new_items
     return added
+
+
+def _add_changes(
+    days: DayChanges, instant: int, items: Mapping[Item, DayFigures], new_items: Mapping[Item, DayFigures]
+) -> None:
+    changed: dict[tuple[int, str], int] = {}
+    for sign, ours, theirs in ((1, new_items, items), (-1, items, new_items)):
+        for item, figures in ours.items():
+            if theirs.get(item) != figures:
+                for key, count in figures:
+                    changed[key] = changed.get(key, 0) + sign * count
+    for (day, name), change in changed.items():
+        if change:
+            days.setdefault((instant, day), {})[name] = change
 
 
 def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> Iterator[View]:
@@ -68,23 +75,20 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
     pending = [i for i in instants if i >= first]
     heapify(pending)
     done = first - 1
+    previous: View | None = None
     while pending:
         instant = heappop(pending)
         if instant <= done:
             continue
         done = instant
         view = View(facts, settings, instant)
+        if previous is not None:
+            view.follow(previous)
+        previous = view
         yield view
         passes = followup_passes(view) if view.in_scope else None
         if passes is not None and passes > instant:
             heappush(pending, passes)
-
-
-def _day_figures(view: View) -> DayFigures:
-    figures: DayFigures = dict(outreach_figures(view)) if view.facts.reports else {}
-    for day in new_at_risk_days(view):
-        figures[day, NEW_AT_RISK] = 1
-    return figures
 
 
 def _difference(new: Mapping[K, int], old: Mapping[K, int]) -> dict[K, int]:

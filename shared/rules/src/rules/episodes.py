@@ -1,5 +1,6 @@
 """Which tries to win a drifting patient back there were, and which succeeded."""
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 from rules.levels import level_of
@@ -47,7 +48,8 @@ def _openings(view: View) -> list[tuple[Attempt, int]]:
         begun = attempt.begun_at
         if not in_scope_at(view, begun):
             continue
-        since = max((c for c in contacts if c < begun), default=None)
+        earlier = bisect_left(contacts, begun)
+        since = contacts[earlier - 1] if earlier else None
         days = day(begun) - day(created if since is None else since)
         if days < OPENS_AFTER_DAYS or _booked_at(view, attempt):
             continue

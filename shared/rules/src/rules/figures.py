@@ -6,6 +6,7 @@ every change; the constants below are their only spelling.
 """
 
 from collections import Counter
+from typing import cast
 
 from rules.episodes import episodes, in_scope_at
 from rules.levels import AT_RISK_FROM_DAYS, LEVELS
@@ -47,6 +48,12 @@ USING = {"sms": "us", "email": "ue", "phone": "up"}
 ANSWERED = {"sms": "as", "email": "ae", "phone": "ap"}
 
 FOURTEENTH_DAY = AT_RISK_FROM_DAYS
+
+Item = tuple[str, object]
+"""What a day figure is counted for: an attempt, an episode, a day."""
+
+DayFigures = tuple[tuple[tuple[int, str], int], ...]
+"""(((local day, counter), count), …)"""
 
 
 def patient_class(dormant: bool, level: int, flags: int) -> int:
@@ -150,28 +157,45 @@ def new_at_risk_days(view: View) -> list[int]:
     return found
 
 
-def outreach_figures(view: View) -> Counter[tuple[int, str]]:
-    """Counters by (local day, name) of the patient's attempts, bookings and episodes."""
-    figures: Counter[tuple[int, str]] = Counter()
-    day = view.calendar.day
+def day_items(view: View) -> dict[Item, DayFigures]:
+    """What the patient counts for by local day, one item for each attempt, episode and day at risk."""
+    items: dict[Item, DayFigures] = {("new", day): (((day, NEW_AT_RISK), 1),) for day in new_at_risk_days(view)}
+    if not view.facts.reports:
+        return items
     for attempt in view.outreach.attempts:
         if in_scope_at(view, attempt.begun_at):
-            _count_attempt(attempt, day(attempt.begun_at), view, figures)
-    reengaged_on = set()
+            items[("attempt", attempt.order)] = _attempt_figures(attempt, view)
+    day = view.calendar.day
     for episode in episodes(view):
         opened_on = day(episode.opened_at)
-        figures[opened_on, EPISODES[episode.level]] += 1
+        figures = [((opened_on, EPISODES[episode.level]), 1)]
         if episode.reengaged_at is not None:
             on = day(episode.reengaged_at)
-            figures[opened_on, EPISODES_WON[episode.level]] += 1
-            figures[opened_on, DAYS_TO_REENGAGE] += on - opened_on
-            reengaged_on.add(on)
-    for on in reengaged_on:
-        figures[on, REENGAGED_ON] += 1
+            figures.append(((opened_on, EPISODES_WON[episode.level]), 1))
+            figures.append(((opened_on, DAYS_TO_REENGAGE), on - opened_on))
+            items[("won", on)] = (((on, REENGAGED_ON), 1),)
+        items[("episode", episode.opened_at)] = tuple(figures)
+    return items
+
+
+def day_figures(view: View) -> Counter[tuple[int, str]]:
+    """Counters by (local day, name): the sum of the patient's items."""
+    figures: Counter[tuple[int, str]] = Counter()
+    for counted in day_items(view).values():
+        for key, count in counted:
+            figures[key] += count
     return figures
 
 
-def _count_attempt(attempt: Attempt, begun_on: int, view: View, figures: Counter[tuple[int, str]]) -> None:
+def _attempt_figures(attempt: Attempt, view: View) -> DayFigures:
+    if attempt.figures is None:
+        attempt.figures = tuple(_count_attempt(attempt, view).items())
+    return cast("DayFigures", attempt.figures)
+
+
+def _count_attempt(attempt: Attempt, view: View) -> Counter[tuple[int, str]]:
+    figures: Counter[tuple[int, str]] = Counter()
+    begun_on = view.calendar.day(attempt.begun_at)
     figures[begun_on, ATTEMPTS] += 1
     if attempt.successful:
         figures[begun_on, SUCCESSES] += 1
@@ -185,3 +209,4 @@ def _count_attempt(attempt: Attempt, begun_on: int, view: View, figures: Counter
         figures[begun_on, USING[channel]] += 1
     for channel in {m.channel for m in attempt.messages if m.two_way}:
         figures[begun_on, ANSWERED[channel]] += 1
+    return figures

@@ -4,7 +4,8 @@ definitions.md, Outreach. Every function takes the reports and appointments that
 that instant; nothing here cuts time but the 72 hours after which silence is a failure.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rules.calendar import Calendar, day_text
@@ -40,9 +41,20 @@ _RANK = {
 
 
 class Message:
-    """All reports about one message, in order of time."""
+    """All reports about one message, in order of time; does not change."""
 
-    __slots__ = ("attempt_id", "channel", "first_at", "id", "rank", "reports", "two_way")
+    __slots__ = (
+        "answered_at",
+        "attempt_id",
+        "channel",
+        "first_at",
+        "has_failure",
+        "id",
+        "phone_booked_at",
+        "rank",
+        "reached_nobody",
+        "reports",
+    )
 
     def __init__(self, channel: str, message_id: str, reports: Sequence[Report]) -> None:
         self.channel = channel
@@ -51,28 +63,29 @@ class Message:
         self.first_at = reports[0].at
         self.attempt_id = next((r.attempt_id for r in reports if r.attempt_id is not None), None)
         self.rank = max(_RANK.get((channel, r.outcome), 0) for r in reports)
-        self.two_way = any(r.outcome in TWO_WAY for r in reports)
+        told = {r.outcome for r in reports}
+        self.has_failure = not told.isdisjoint(FAILURES)
+        """Some report says that the message failed."""
+        first = ORDERED_OUTCOMES[channel][0]
+        self.reached_nobody = not told.isdisjoint(UNREACHED) and told <= UNREACHED | {first}
+        """Failed or bounced, and nothing beyond the first outcome (a call not answered rang)."""
+        self.answered_at = next((r.at for r in reports if r.outcome in TWO_WAY), None)
+        """When the patient first answered."""
+        self.phone_booked_at = next((r.at for r in reports if r.outcome == PHONE_BOOKING), None)
+
+    @property
+    def two_way(self) -> bool:
+        """The patient answered."""
+        return self.answered_at is not None
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Messages of an attempt are in this order."""
+        return (self.first_at, self.channel, self.id)
 
     def outcomes(self) -> tuple[str, ...]:
         """The ordered outcomes reached, each once."""
         return ORDERED_OUTCOMES[self.channel][: self.rank + 1]
-
-    @property
-    def first_answer(self) -> int:
-        """When the patient first answered; only of an answered message."""
-        return min(r.at for r in self.reports if r.outcome in TWO_WAY)
-
-    @property
-    def has_failure(self) -> bool:
-        """Some report says that the message failed."""
-        return any(r.outcome in FAILURES for r in self.reports)
-
-    @property
-    def reached_nobody(self) -> bool:
-        """Failed or bounced, and nothing beyond the first outcome (a call not answered rang)."""
-        first = ORDERED_OUTCOMES[self.channel][0]
-        told = {r.outcome for r in self.reports}
-        return bool(told & UNREACHED) and told <= UNREACHED | {first}
 
 
 AttemptKey = tuple[bool, str]
@@ -80,19 +93,26 @@ AttemptKey = tuple[bool, str]
 
 
 class Attempt:
-    """All messages of one try to reach the patient, and the booking it brought about."""
+    """All messages of one try to reach the patient, and the booking it brought about; does not change."""
 
-    __slots__ = ("begun_at", "booked_at", "latest", "messages", "order", "phone_booked")
+    __slots__ = ("begun_at", "booked_at", "figures", "key", "latest", "messages", "order", "phone_booked")
 
-    def __init__(self, key: AttemptKey, messages: Sequence[Message]) -> None:
+    def __init__(self, key: AttemptKey, messages: Sequence[Message], credited_at: int | None = None) -> None:
+        self.key = key
         self.messages = messages
         self.begun_at = messages[0].first_at
         self.order = (self.begun_at, key)
         """Attempts are in this order; of two begun in one instant the greater key is the later."""
         self.latest = messages[-1]
-        bookings = [r.at for m in messages for r in m.reports if r.outcome == PHONE_BOOKING]
-        self.phone_booked = bool(bookings)
-        self.booked_at: int | None = min(bookings) if bookings else None
+        booked_at = min((m.phone_booked_at for m in messages if m.phone_booked_at is not None), default=None)
+        self.phone_booked = booked_at is not None
+        self.booked_at = credited_at if booked_at is None else booked_at
+        self.figures: object = None
+        """What `rules.figures` makes of it, kept here so that it is made once."""
+
+    def credited(self, at: int) -> "Attempt":
+        """The same attempt with a booking."""
+        return Attempt(self.key, self.messages, at)
 
     @property
     def two_way(self) -> bool:
@@ -121,74 +141,104 @@ class Outreach(NamedTuple):
     """Attempts in order of their begin, with their bookings."""
 
     attempts: tuple[Attempt, ...]
-
-    @property
-    def last(self) -> Attempt | None:
-        """The attempt with the latest message."""
-        return max(self.attempts, key=lambda a: (a.latest.first_at, a.order), default=None)
+    last: Attempt | None
+    """The attempt with the latest message."""
 
 
-NO_OUTREACH = Outreach(())
+NO_OUTREACH = Outreach((), None)
 
 
-def outreach_of(reports: Sequence[Report], appointments: Sequence[Appointment], calendar: Calendar) -> Outreach:
-    """The attempts that the visible reports make up, with the bookings credited to them."""
-    if not reports:
-        return NO_OUTREACH
-    attempts = _attempts(_messages(reports), calendar)
-    _attribute(attempts, appointments, calendar)
-    return Outreach(tuple(attempts))
+class Gathering:
+    """Reports gathered into messages and attempts; more can be added, in order of time."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self._messages: dict[tuple[str, str], Message] = {}
+        self._members: dict[AttemptKey, dict[tuple[str, str], Message]] = {}
+        self._attempts: dict[AttemptKey, Attempt] = {}
+
+    def add(self, reports: Iterable[Report]) -> None:
+        """Reports that are not earlier than those gathered already."""
+        told: dict[tuple[str, str], list[Report]] = {}
+        for report in reports:
+            told.setdefault((report.channel, report.message_id), []).append(report)
+        touched = set()
+        for key, news in told.items():
+            before = self._messages.get(key)
+            message = Message(*key, news if before is None else [*before.reports, *news])
+            if before is not None:
+                left = self._key(before)
+                del self._members[left][key]
+                touched.add(left)
+            self._messages[key] = message
+            joined = self._key(message)
+            self._members.setdefault(joined, {})[key] = message
+            touched.add(joined)
+        for attempt in touched:
+            self._rebuild(attempt)
+
+    def _rebuild(self, key: AttemptKey) -> None:
+        members = self._members[key]
+        if members:
+            self._attempts[key] = Attempt(key, sorted(members.values(), key=lambda m: m.order))
+        else:
+            del self._members[key]
+            self._attempts.pop(key, None)
+
+    def _key(self, message: Message) -> AttemptKey:
+        if message.attempt_id is not None:
+            return (True, message.attempt_id)
+        return (False, day_text(self._calendar.day(message.first_at)))
+
+    def outreach(self, appointments: Sequence[Appointment]) -> Outreach:
+        """The attempts, with the bookings credited to them among these appointments."""
+        attempts = sorted(self._attempts.values(), key=lambda a: a.order)
+        if appointments:
+            credited = _credits(attempts, appointments, self._calendar)
+            if credited:
+                attempts = [a.credited(credited[a.order]) if a.order in credited else a for a in attempts]
+        last = max(attempts, key=lambda a: (a.latest.first_at, a.order), default=None)
+        return Outreach(tuple(attempts), last)
 
 
-def _messages(reports: Sequence[Report]) -> list[Message]:
-    by_message: dict[tuple[str, str], list[Report]] = {}
-    for report in reports:
-        by_message.setdefault((report.channel, report.message_id), []).append(report)
-    messages = [Message(*key, told) for key, told in by_message.items()]
-    messages.sort(key=lambda m: (m.first_at, m.channel, m.id))
-    return messages
+AttemptOrder = tuple[int, AttemptKey]
 
 
-def _attempts(messages: Sequence[Message], calendar: Calendar) -> list[Attempt]:
-    by_attempt: dict[AttemptKey, list[Message]] = {}
-    for message in messages:
-        named = message.attempt_id
-        key = (False, day_text(calendar.day(message.first_at))) if named is None else (True, named)
-        by_attempt.setdefault(key, []).append(message)
-    attempts = [Attempt(key, together) for key, together in by_attempt.items()]
-    attempts.sort(key=lambda a: a.order)
-    return attempts
-
-
-def _attribute(attempts: Sequence[Attempt], appointments: Sequence[Appointment], calendar: Calendar) -> None:
+def _credits(
+    attempts: Sequence[Attempt], appointments: Sequence[Appointment], calendar: Calendar
+) -> dict[AttemptOrder, int]:
+    """When the bookings were entered that attempts without a phone booking brought about."""
     created = sorted(appointments, key=lambda a: (a.created_at // SECOND, a.order))
     own = _own_appointments(attempts, created, calendar)
     reaching = [a for a in attempts if a.reached_somebody]
+    begins = [a.begun_at for a in reaching]
+    credited: dict[AttemptOrder, int] = {}
     for position, appointment in enumerate(created):
-        if appointment.id in own:
+        if appointment.order in own:
             continue
         at = appointment.created_at
-        day = calendar.day(at)
-        attempt = next(
-            (a for a in reversed(reaching) if a.begun_at < at and day - calendar.day(a.begun_at) <= ATTRIBUTION_DAYS),
-            None,
-        )
-        if attempt is None or attempt.booked_at is not None:
+        latest = bisect_left(begins, at) - 1
+        if latest < 0:
             continue
-        standing = created[:position]
-        if not any(_is_future(other, at) for other in standing):
-            attempt.booked_at = at
+        attempt = reaching[latest]
+        if calendar.day(at) - calendar.day(attempt.begun_at) > ATTRIBUTION_DAYS:
+            continue
+        if attempt.booked_at is not None or attempt.order in credited:
+            continue
+        if not any(_is_future(other, at) for other in created[:position]):
+            credited[attempt.order] = at
+    return credited
 
 
 def _own_appointments(attempts: Sequence[Attempt], created: Sequence[Appointment], calendar: Calendar) -> set[str]:
-    """Appointments that are the phone bookings themselves and earn nothing else."""
+    """Appointments (by `order`) that are the phone bookings themselves and earn nothing else."""
     own: set[str] = set()
     booked = [a for a in attempts if a.phone_booked]
     for attempt in sorted(booked, key=lambda a: (a.booked_at or 0, a.order)):
         around = own_window(attempt, calendar)
-        first = next((a for a in created if calendar.day(a.created_at) in around and a.id not in own), None)
+        first = next((a for a in created if calendar.day(a.created_at) in around and a.order not in own), None)
         if first is not None:
-            own.add(first.id)
+            own.add(first.order)
     return own
 
 

@@ -9,13 +9,7 @@ from itertools import pairwise
 from rules.facts import Appointment, Communication, Facts, Recall, Report, Treatment
 from rules.lazy import lazy
 from rules.levels import AT_RISK_FROM_DAYS, level_of
-from rules.outreach import (
-    NO_OUTREACH,
-    TWO_WAY,
-    Attempt,
-    Outreach,
-    outreach_of,
-)
+from rules.outreach import NO_OUTREACH, TWO_WAY, Attempt, Gathering, Outreach
 from rules.settings import RuleSettings
 
 MISSED_RECENTLY_DAYS = 14
@@ -50,6 +44,28 @@ class View:
         """Started, exist, not cancelled: attended, missed and unmarked ones."""
         if not self.merged_away:
             self._sort_appointments(settings.require_arrival_mark)
+
+    def follow(self, earlier: "View") -> None:
+        """Takes over from an earlier view of the same facts what has not changed since.
+
+        Saves work, nothing else: what was told stays told, so equal counts are equal contents.
+        """
+        if self.merged_away or not self.facts.reports:
+            return
+        told_before = earlier.reports
+        self.reports = told_before if len(self.reports) == len(told_before) else self.reports
+        same_reports = self.reports is told_before
+        if (
+            same_reports
+            and self.attended == earlier.attended
+            and len(self.communications) == len(earlier.communications)
+        ):
+            self.contacts = earlier.contacts
+        if same_reports and self.existing == earlier.existing:
+            self.gathering, self.outreach = earlier.gathering, earlier.outreach
+        elif self.reports[: len(told_before)] == told_before:
+            self.gathering = earlier.gathering
+            self.gathering.add(self.reports[len(told_before) :])
 
     def _sort_appointments(self, require_mark: bool) -> None:
         as_of = self.as_of
@@ -192,11 +208,18 @@ class View:
         return sum(1 for a in self.missed if self.today - day(a.starts_at) < days)
 
     @lazy
+    def gathering(self) -> Gathering:
+        """The reports told by T, gathered into messages and attempts."""
+        gathering = Gathering(self.calendar)
+        gathering.add(self.reports)
+        return gathering
+
+    @lazy
     def outreach(self) -> Outreach:
         """Messages, attempts and bookings as known at T."""
-        if not self.facts.reports:
+        if not self.facts.reports or not self.reports:
             return NO_OUTREACH
-        return outreach_of(self.reports, self.existing, self.calendar)
+        return self.gathering.outreach(self.existing)
 
     @lazy
     def last_attempt_failed(self) -> bool:
