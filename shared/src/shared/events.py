@@ -173,7 +173,7 @@ class MessageChanged(OfPatient):
 
 
 class TreatmentChanged(OfPatient):
-    """A treatment outcome as reported by another system."""
+    """A treatment outcome as reported by another system; an empty one: the report was withdrawn."""
 
     revision: int
     source: str

@@ -143,11 +143,10 @@ def _report(report: OutreachEvent) -> Fact:
 
 
 def _treatment(e: TreatmentChanged) -> tuple[str, str, Fact]:
-    return (
-        f"treatments.{field_name(f'{e.source}:{e.event_id}')}",
-        _revision(e.revision),
-        {"at": e.at, "outcome": e.outcome, "source": e.source, "event_id": e.event_id},
-    )
+    fact: Fact = {"left": True}  # an empty outcome: the report was withdrawn
+    if e.outcome:
+        fact = {"at": e.at, "outcome": e.outcome, "source": e.source, "event_id": e.event_id}
+    return f"treatments.{field_name(f'{e.source}:{e.event_id}')}", _revision(e.revision), fact
 
 
 _TRANSLATIONS: dict[type[OfPatient], Callable[[Any], tuple[str, str, Fact]]] = {

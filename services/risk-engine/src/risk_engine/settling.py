@@ -27,9 +27,6 @@ from shared.timelines import Document, Merged, home_partition
 BATCH = 250
 """Timelines settled in one transaction."""
 
-YIELD_EVERY = 10
-"""Timelines computed before other tasks of the process get their turn."""
-
 IDLE_SECONDS = 0.1
 """Pause between looks for what other processes folded; our own wake us at once."""
 
@@ -135,22 +132,21 @@ class Settler:
         *,
         with_contribution: bool = True,
     ) -> list[Settled]:
-        settled = []
-        for position, (timeline, generation) in enumerate(work):
-            home = home_partition(generation.organization_id)
-            settled.append(
+        def compute() -> list[Settled]:
+            return [
                 settle(
                     timeline,
                     merged,
                     generation,
                     as_of=now,
-                    home=home,
+                    home=home_partition(generation.organization_id),
                     with_contribution=with_contribution,
                 )
-            )
-            if position % YIELD_EVERY == YIELD_EVERY - 1:
-                await asyncio.sleep(0)
-        return settled
+                for timeline, generation in work
+            ]
+
+        # In a thread: heartbeats and polls go on however long one patient's history is.
+        return await asyncio.to_thread(compute)
 
     async def _with_survivors(self, timelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = {t["_id"]: t for t in timelines}
