@@ -11,6 +11,9 @@ from local_stack.processes import write_whole
 from local_stack.settings import SERVICES, Settings
 
 LARGEST_COUNT = 64
+CONSUMERS = ("risk-engine", "outreach-tracker")
+LARGEST_CONSUMER_COUNT = 12
+"""As many as a topic has partitions (`shared.topics`): one more would have nothing to do."""
 
 
 def want(settings: Settings, counts: Mapping[str, int]) -> None:

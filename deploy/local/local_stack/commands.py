@@ -72,8 +72,9 @@ def scale(settings: Settings, service: str, count: str) -> None:
     """Have that many instances of a service, and return when they are ready and the others are gone."""
     if service not in SERVICES:
         raise StackError(f"SERVICE must be one of {', '.join(SERVICES)}, not {service!r}")
-    if not count.isdigit() or int(count) > board.LARGEST_COUNT:
-        raise StackError(f"COUNT must be a number from 0 to {board.LARGEST_COUNT}, not {count!r}")
+    largest = board.LARGEST_CONSUMER_COUNT if service in board.CONSUMERS else board.LARGEST_COUNT
+    if not count.isdigit() or int(count) > largest:
+        raise StackError(f"COUNT of {service} must be a number from 0 to {largest}, not {count!r}")
     if not board.has_supervisor(settings):
         raise StackError(f"nothing runs in {settings.home}: run `make up` first")
     board.want(settings, board.wanted(settings) | {service: int(count)})

@@ -14,6 +14,7 @@ commands = typer.Typer(help="Keys that seal the API keys at rest.", no_args_is_h
 @commands.command()
 def create(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="A name that no sealing key had before, such as k2.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make a sealing key: an entry to put FIRST into REENGAGE_ENCRYPTION_KEYS."""
     from shared.identity import KeySealer, SealError, new_sealing_key
@@ -24,7 +25,10 @@ def create(
     except SealError:
         stop("ID is 1 to 64 letters, digits, '_', '.' or '-'", WRONG_USAGE)
     say("Put this first into REENGAGE_ENCRYPTION_KEYS of the ingestors and of this program, keep a copy elsewhere:")
-    print(entry)
+    if as_json:
+        print_json({"id": key_id, "entry": entry})
+    else:
+        print(entry)
 
 
 @commands.command()
