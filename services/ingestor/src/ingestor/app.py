@@ -9,6 +9,7 @@ from ingestor.cliniko import TIMEOUT_SECONDS
 from ingestor.runner import Runner
 from ingestor.scheduler import Scheduler
 from ingestor.settings import IngestorSettings
+from ingestor.store.intents import IntentStore
 from ingestor.store.leases import LeaseStore
 from ingestor.store.records import RecordStore
 from ingestor.store.requests import RequestStore
@@ -48,7 +49,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
     settings = runtime.settings
     assert isinstance(settings, IngestorSettings)  # what __main__ asks for
     own, common = runtime.databases["ingestor"], runtime.databases["reengage"]
-    stores = Stores(RecordStore(own), CursorStore(own), StatusStore(own), RequestStore(common))
+    stores = Stores(RecordStore(own), IntentStore(own), CursorStore(own), StatusStore(own), RequestStore(common))
     budgets: dict[tuple[str, int], RequestBudget] = {}
 
     def budget(key_hash: str, per_minute: int) -> RequestBudget:

@@ -25,7 +25,6 @@ from ingestor.records import (
     OfPatient,
     Recall,
 )
-from ingestor.store.records import Stored
 from ingestor.walk import Batch
 
 
@@ -91,7 +90,8 @@ async def take_attendees(work: Work, batch: Batch, *, seen: Set[str], since: int
     attendees = [cast("Attendee", read.record) for read in batch.reads.values()]
     bookings = {attendee.booking for attendee in attendees if attendee.booking is not None}
     classes = await _classes(work, bookings)
-    own = await work.records.load(work.org, "individual_appointments", bookings - classes.keys())
+    loaded = await work.records.load(work.org, "individual_appointments", bookings - classes.keys())
+    own = {each.id: each.record for each in loaded.values() if isinstance(each.record, IndividualAppointment)}
     stored = await work.records.load(work.org, "attendees", batch.reads)
     ledger = work.ledger()
     for read, held in changed(batch, stored):
@@ -116,21 +116,20 @@ async def take_attendees(work: Work, batch: Batch, *, seen: Set[str], since: int
     }
 
 
-def _is_to_be_read(attendee: Attendee, held: Stored | None, seen: Set[str], since: int) -> bool:
+def _is_to_be_read(attendee: Attendee, held: IndividualAppointment | None, seen: Set[str], since: int) -> bool:
     if held is None:
         return True
     if attendee.updated_at < since:
         return False
-    appointment = cast("IndividualAppointment", held.record)
     marks = (attendee.arrived is True, attendee.arrived is False)
-    return held.id not in seen or marks != (appointment.arrived, appointment.did_not_arrive)
+    return held.id not in seen or marks != (held.arrived, held.did_not_arrive)
 
 
 def _has_moved(attendee: Attendee, before: Published | None) -> bool:
     """Whether the attendee names another booking now than the class of which it was told."""
     if before is None or attendee.booking is None:
         return False
-    return not before.fact.startswith(f"{attendee.booking}/")
+    return any(not fact.startswith(f"{attendee.booking}/") for fact, _ in before.places)
 
 
 async def _classes(work: Work, bookings: Collection[str]) -> dict[str, GroupAppointment]:

@@ -8,19 +8,20 @@ from ingestor.compose import CONTACT, contact
 from ingestor.decide import erased
 from ingestor.ledger import Ledger, Work
 from ingestor.records import Part, Patient, ReferralSource
-from ingestor.store.records import Erased, Stored
+from ingestor.store.documents import Erased, Stored
 from ingestor.walk import Batch, Read
 
 PARTS = ("medical_alerts", "patient_cases", "referral_sources")
 
 
 def changed(batch: Batch, stored: dict[str, Stored]) -> list[tuple[Read, Stored | None]]:
-    """The reads that are news: not what is held already, nor older than it."""
+    """The reads that are news: not what is held already (unless that is in doubt), nor older than it."""
     news = []
     for record_id, read in batch.reads.items():
         held = stored.get(record_id)
         known = held.record if held is not None else None
-        if known is None or (read.record != known and read.record.updated_at >= known.updated_at):
+        in_doubt = held is not None and held.published is not None and held.published.in_doubt
+        if known is None or (read.record.updated_at >= known.updated_at and (in_doubt or read.record != known)):
             news.append((read, held))
     return news
 
@@ -153,7 +154,8 @@ def _newest_version(held: Stored | None, mark: Erased) -> int:
 
     Not newer than needed where the patient was only missed: once listed again, the next read wins.
     """
-    if held is None or held.record is None:
+    told = [each.updated_at for each in ((held.record, held.published) if held else ()) if each is not None]
+    if not told:
         return mark.erased_at
-    updated_at = held.record.updated_at
+    updated_at = max(told)
     return max(updated_at, mark.erased_at) if mark.for_good else updated_at

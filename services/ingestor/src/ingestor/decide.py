@@ -20,13 +20,29 @@ _DIGEST_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was told last of a record: under which id, of which patient, and of which version."""
+    """What was told last of a record: under which id, of which patient, and of which version.
+
+    In doubt (`hash` is "") after a crash: something was told, and it is not known what. Then
+    `also` has the other ids and patients that may have been told of, and the version is the
+    greatest of all.
+    """
 
     fact: str
     patient: str
     hash: str
     updated_at: int
     read_at: int
+    also: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the record has to be told again, whatever it says."""
+        return not self.hash
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """All ids and patients under which something may have been told."""
+        return ((self.fact, self.patient), *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +81,14 @@ def decide(
     if before is not None and updated_at == before.updated_at:
         read_at = max(read_at, before.read_at + 1)  # a clock may have been set back
     version = Version(updated_at=updated_at, read_at=read_at)
+    places = () if before is None else before.places
     if isinstance(fact, NoFact):
-        return ([] if before is None else [_left(organization, kind, before, version)]), None
+        return [_left(organization, kind, place, version) for place in places], None
     digest = content_hash(fact)
     if before is not None and digest == before.hash:
         return [], before
     told = [_changed(organization, fact, version)]
-    if before is not None and (before.fact, before.patient) != (fact.id, fact.patient):
-        told.append(_left(organization, kind, before, version))
+    told += [_left(organization, kind, each, version) for each in places if each != (fact.id, fact.patient)]
     return told, Published(fact.id, fact.patient, digest, updated_at, read_at)
 
 
@@ -91,12 +107,14 @@ def _changed(organization: str, fact: Fact, version: Version) -> Told:
     return _told(fact.kind.topic, fact.kind.changed, f"{fact.kind.name}/{fact.id}", data)
 
 
-def _left(organization: str, kind: Kind, before: Published, version: Version) -> Told:
+def _left(organization: str, kind: Kind, place: tuple[str, str], version: Version) -> Told:
     if kind.left is None or kind.left_model is None or kind.named is None:
         raise ValueError(f"a {kind.name} never leaves its patient")
-    content: dict[str, Any] = {kind.named: before.fact, "patient_id": before.patient}
-    data = kind.left_model.model_validate({"organization_id": organization, "version": version, **content})
-    return _told(kind.topic, kind.left, f"{kind.name}/{before.fact}", data)
+    fact_id, patient = place
+    data = kind.left_model.model_validate(
+        {"organization_id": organization, "patient_id": patient, kind.named: fact_id, "version": version}
+    )
+    return _told(kind.topic, kind.left, f"{kind.name}/{fact_id}", data)
 
 
 def _told(topic: str, event_type: str, subject: str, data: FromCliniko) -> Told:

@@ -1,4 +1,4 @@
-"""Tells and holds: the one place where the order *publish, be acknowledged, store* is kept."""
+"""Tells and holds: the one place where the order *note, publish, be acknowledged, store* is kept."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -9,7 +9,9 @@ from ingestor.compose import Fact, Kind, Names, NoFact
 from ingestor.decide import Published, Told, decide
 from ingestor.leases import Lease
 from ingestor.records import Record
-from ingestor.store.records import Erased, RecordStore, Write
+from ingestor.store.documents import Erased, Write
+from ingestor.store.intents import Intent, IntentStore
+from ingestor.store.records import RecordStore
 from shared.clock import Clock
 from shared.faults import describe
 from shared.kafka import Outgoing, PublishingError
@@ -37,6 +39,7 @@ class Work:
 
     org: str
     records: RecordStore
+    intents: IntentStore
     producer: Producer
     lease: Lease
     clock: Clock
@@ -75,6 +78,7 @@ class Ledger:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._told: list[Told] = []
+        self._intents: list[Intent] = []
         self._writes: list[Write] = []
         self._dropped: dict[str, list[str]] = {}
 
@@ -97,7 +101,12 @@ class Ledger:
             updated_at=record.updated_at,
             read_at=read_at,
         )
-        self._told += told
+        if told:
+            self._told += told
+            place, version = None, (record.updated_at, read_at)
+            if after is not None:
+                place, version = (after.fact, after.patient), (after.updated_at, after.read_at)
+            self._intents.append(Intent(record.resource, record.id, place, *version))
         if fresh or after != before:
             at = read_at if after is None else max(read_at, after.read_at)
             self._writes.append(Write(record, after, at))
@@ -111,8 +120,9 @@ class Ledger:
         self._dropped.setdefault(record.resource, []).append(record.id)
 
     async def settle(self) -> None:
-        """Publishes, waits for Kafka's acknowledgement, then stores."""
+        """Notes what is about to be told, tells it, waits for Kafka, then stores it."""
         work = self._work
+        noted = [await work.intents.note(work.org, self._intents)] if self._intents else []
         await work.publish(self._told)
         work.lease.check()
         if not await work.records.write(work.org, self._writes):
@@ -121,3 +131,16 @@ class Ledger:
             await work.records.write(work.org, self._writes, guarded=False)
         for resource, ids in self._dropped.items():
             await work.records.forget(work.org, resource, ids)
+        if noted:
+            await work.intents.strike_out(noted)
+
+
+async def recover(work: Work) -> None:
+    """What was being told when a synchronization broke off is told again, whatever it says by then."""
+    left_over = await work.intents.left_over(work.org)
+    intents = [intent for each in left_over.values() for intent in each]
+    if intents:
+        _log.info("something may have been told and not stored", organization_id=work.org, count=len(intents))
+        await work.records.doubt(work.org, intents)
+    if left_over:
+        await work.intents.strike_out(list(left_over))

@@ -28,25 +28,27 @@ async def read_names(cliniko: Cliniko, work: Work) -> None:
 
     What is not listed any more keeps the name it had.
     """
-    called: dict[str, list[str]] = {}
+    called = await work.intents.renaming(work.org)
     fresh: list[Read] = []
     for resource in dict.fromkeys(question.key for question in _LISTS):
         listed = await _listed(cliniko, resource)
         held = {each.id: cast("Named", each) for each in await work.records.all_of(work.org, resource)}
         now = {record_id: cast("Named", read.record) for record_id, read in listed.items()}
         names = {each.id: each.name for each in held.values()}
-        called[resource] = [each.id for each in now.values() if names.get(each.id) != each.name]
+        new = [each.id for each in now.values() if names.get(each.id) != each.name]
+        called[resource] = [*called.get(resource, ()), *new]
         work.names.by_resource[resource] = names | {each.id: each.name for each in now.values()}
         fresh += [read for read in listed.values() if held.get(read.record.id) != read.record]
-    if not fresh:
-        return
-    read_at = max(read.read_at for read in fresh)
-    await rename(work, called, read_at=read_at)
-    await rename_referral_sources(work, called["referral_source_types"], read_at=read_at)
+    read_at = max((read.read_at for read in fresh), default=work.clock.now())
+    if any(called.values()):
+        await work.intents.note_renaming(work.org, called)
+        await rename(work, called, read_at=read_at)
+        await rename_referral_sources(work, called["referral_source_types"], read_at=read_at)
     ledger = work.ledger()
     for read in fresh:
         ledger.hold(read.record, None, read_at=read.read_at)
     await ledger.settle()
+    await work.intents.end_renaming(work.org)
 
 
 async def _listed(cliniko: Cliniko, resource: str) -> dict[str, Read]:

@@ -75,7 +75,7 @@ class Runner:
             await self._end(task, "failing", fault)
 
     async def _synchronize(self, task: Task) -> None:
-        work = Work(task.org, self._stores.records, self._producer, task.lease, self._clock)
+        work = Work(task.org, self._stores.records, self._stores.intents, self._producer, task.lease, self._clock)
         cliniko = self._cliniko(task)
         full_run = await self._full_run(task)
         meanwhile = Meanwhile(self._stores, task, cliniko, work, overlap_seconds=self._overlap)

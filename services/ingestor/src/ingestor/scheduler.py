@@ -94,6 +94,7 @@ class Scheduler:
     async def start(self) -> None:
         """Begins to look."""
         await self._stores.records.prepare()
+        await self._stores.intents.prepare()
         self._loop = asyncio.create_task(self._look_again_and_again())
 
     async def stop(self) -> None:
@@ -221,6 +222,7 @@ class Scheduler:
     async def _purge(self, org: str) -> None:
         """Nothing is kept of an organization that was removed."""
         count = await self._stores.records.purge(org)
+        await self._stores.intents.purge(org)
         await self._stores.cursors.purge(org)
         await self._stores.statuses.forget(org)
         self._purged.add(org)

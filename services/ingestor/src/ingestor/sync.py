@@ -11,7 +11,7 @@ from ingestor import bookings, contacts
 from ingestor.cliniko import Cliniko, Question
 from ingestor.errors import NotFilterableError, NotThereError, UnavailableError
 from ingestor.fields import UntranslatableError
-from ingestor.ledger import Work
+from ingestor.ledger import Work, recover
 from ingestor.lists import Lists, Report, nothing_between
 from ingestor.losses import check_losses
 from ingestor.names import read_names
@@ -55,6 +55,7 @@ class Synchronizer:
         work = self._work
         began_at = work.clock.now()
         run = Run(full_run, await self._cursors.all_of(work.org))
+        await recover(work)
         work.erased = await work.records.erased(work.org)
         await read_names(self._cliniko, work)
         server_time = self._cliniko.server_time

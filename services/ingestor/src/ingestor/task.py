@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ingestor.due import Due
 from ingestor.leases import Lease
+from ingestor.store.intents import IntentStore
 from ingestor.store.records import RecordStore
 from ingestor.store.requests import RequestStore, SyncRequest
 from ingestor.store.state import CursorStore, Status, StatusStore
@@ -22,6 +23,7 @@ class Stores:
     """Everything that is kept in MongoDB."""
 
     records: RecordStore
+    intents: IntentStore
     cursors: CursorStore
     statuses: StatusStore
     requests: RequestStore

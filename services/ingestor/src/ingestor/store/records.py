@@ -7,49 +7,34 @@ acknowledged the events it gives rise to. So a record that comes again unchanged
 and a crash in between costs a repetition at the most.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from pymongo import DeleteOne, ReplaceOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from ingestor.decide import Published
-from ingestor.records import Part, Record, as_fields, from_fields
+from ingestor.records import Part, Record
+from ingestor.store.documents import (
+    Erased,
+    Stored,
+    Write,
+    document_of,
+    in_doubt,
+    key_of,
+    mark_of,
+    of_kind,
+    of_organization,
+    record_of,
+    stored_of,
+    told_fields,
+)
+from ingestor.store.intents import Intent
 from shared.mongo import Database, Document
 
 _DUPLICATE_KEY = 11_000
 _READ_AT_ONCE = 1_000
 
 _FACTS = ("individual_appointments", "attendees", "communications", "recalls")
-
-_SEPARATOR, _AFTER_SEPARATOR = "|", "}"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One record as held; `record` None: only the mark of an erased patient."""
-
-    id: str
-    record: Record | None
-    published: Published | None
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A record to hold, and what was told of it; `at`: when it, or a part of it, was read."""
-
-    record: Record
-    published: Published | None
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """A patient who was erased; `for_good`: Cliniko's list of deleted ones says so."""
-
-    erased_at: int
-    for_good: bool
 
 
 class RecordStore:
@@ -74,7 +59,7 @@ class RecordStore:
 
     async def load(self, org: str, resource: str, ids: Collection[str]) -> dict[str, Stored]:
         """Those held of the ids, by id."""
-        wanted = [_id(org, resource, each) for each in ids]
+        wanted = [key_of(org, resource, each) for each in ids]
         return await self._read({"_id": {"$in": wanted}}) if wanted else {}
 
     async def parts_of(self, org: str, patients: Collection[str]) -> list[Part]:
@@ -83,7 +68,7 @@ class RecordStore:
             return []
         question = {"org": org, "part_of": {"$in": list(patients)}}
         found = await self._records.find(question, batch_size=_READ_AT_ONCE).to_list()
-        return [cast("Part", _record(each)) for each in found]
+        return [cast("Part", record_of(each)) for each in found]
 
     async def of_bookings(self, org: str, bookings: Collection[str]) -> dict[str, Stored]:
         """The attendees that name one of the bookings, by id."""
@@ -102,8 +87,8 @@ class RecordStore:
         if not named:
             return
         held: dict[str, Stored] = {}
-        async for each in self._records.find({**_all_of(org, resource), "$or": named}):
-            stored = _stored(each)
+        async for each in self._records.find({**of_kind(org, resource), "$or": named}):
+            stored = stored_of(each)
             held[stored.id] = stored
             if len(held) >= batch:
                 yield held
@@ -113,12 +98,12 @@ class RecordStore:
 
     async def all_of(self, org: str, resource: str) -> list[Record]:
         """All records of a small kind."""
-        found = await self._records.find(_all_of(org, resource), batch_size=_READ_AT_ONCE).to_list()
-        return [_record(each) for each in found]
+        found = await self._records.find(of_kind(org, resource), batch_size=_READ_AT_ONCE).to_list()
+        return [record_of(each) for each in found]
 
     async def ids_of(self, org: str, resource: str) -> set[str]:
         """The ids of all records of a kind, without the erased."""
-        question = {**_all_of(org, resource), "erased_at": None}
+        question = {**of_kind(org, resource), "erased_at": None}
         found = self._records.find(question, {"id": 1}, batch_size=10_000)
         return {each["id"] async for each in found}
 
@@ -144,9 +129,34 @@ class RecordStore:
             raise
         return True
 
+    async def doubt(self, org: str, intents: Sequence[Intent]) -> None:
+        """Holds of records that something was told of them, and not what; repeating it changes nothing.
+
+        Those that are not held yet are held with nothing else.
+        """
+        by_resource: dict[str, dict[str, list[Intent]]] = {}
+        for intent in intents:
+            by_resource.setdefault(intent.resource, {}).setdefault(intent.id, []).append(intent)
+        for resource, by_id in by_resource.items():
+            held = await self.load(org, resource, by_id)
+            updates = [
+                UpdateOne(
+                    {"_id": key_of(org, resource, each)},
+                    {
+                        "$set": {"org": org, "resource": resource, "id": each, "p": told_fields(doubted)},
+                        "$max": {"at": 0},
+                    },
+                    upsert=True,
+                )
+                for each, told in by_id.items()
+                if (doubted := in_doubt(held[each].published if each in held else None, told))
+            ]
+            if updates:
+                await self._records.bulk_write(updates, ordered=False)
+
     async def forget(self, org: str, resource: str, ids: Iterable[str]) -> None:
         """Deletes records."""
-        deletes = [DeleteOne({"_id": _id(org, resource, each)}) for each in ids]
+        deletes = [DeleteOne({"_id": key_of(org, resource, each)}) for each in ids]
         if deletes:
             await self._records.bulk_write(deletes, ordered=False)
 
@@ -158,11 +168,11 @@ class RecordStore:
         await self._records.delete_many({"org": org, "part_of": {"$in": patients}})
         for resource in _FACTS:
             # Reads all of the kind: an index would cost every import more than this ever does.
-            question = {**_all_of(org, resource), "patient": {"$in": patients}}
-            await self._records.delete_many(question)
+            named = [{"patient": {"$in": patients}}, {"p.1": {"$in": patients}}]
+            await self._records.delete_many({**of_kind(org, resource), "$or": named})
         await self._records.bulk_write(
             [
-                ReplaceOne({"_id": _id(org, "patients", patient)}, _mark(org, patient, mark, at), upsert=True)
+                ReplaceOne({"_id": key_of(org, "patients", patient)}, mark_of(org, patient, mark, at), upsert=True)
                 for patient, mark in marks.items()
             ],
             ordered=False,
@@ -170,58 +180,16 @@ class RecordStore:
 
     async def purge(self, org: str) -> int:
         """Deletes all that is held of an organization; how many records that were."""
-        first, end = f"{org}{_SEPARATOR}", f"{org}{_AFTER_SEPARATOR}"
-        return (await self._records.delete_many({"_id": {"$gte": first, "$lt": end}})).deleted_count
+        return (await self._records.delete_many(of_organization(org))).deleted_count
 
     async def _read(self, question: Mapping[str, Any]) -> dict[str, Stored]:
         found = self._records.find(question, batch_size=_READ_AT_ONCE)
-        stored = [_stored(each) for each in await found.to_list()]
+        stored = [stored_of(each) for each in await found.to_list()]
         return {each.id: each for each in stored}
 
 
 def _replacement(org: str, write: Write, *, guarded: bool) -> ReplaceOne[Document]:
-    question: dict[str, Any] = {"_id": _id(org, write.record.resource, write.record.id)}
+    question: dict[str, Any] = {"_id": key_of(org, write.record.resource, write.record.id)}
     if guarded:
         question["at"] = {"$lte": write.at}
-    return ReplaceOne(question, _document(org, write), upsert=True)
-
-
-def _id(org: str, resource: str, record_id: str) -> str:
-    return f"{org}{_SEPARATOR}{resource}{_SEPARATOR}{record_id}"
-
-
-def _all_of(org: str, resource: str) -> dict[str, Any]:
-    first = _id(org, resource, "")
-    return {"_id": {"$gte": first, "$lt": first[: -len(_SEPARATOR)] + _AFTER_SEPARATOR}}
-
-
-def _mark(org: str, patient: str, mark: Erased, at: int) -> Document:
-    return {
-        "org": org,
-        "resource": "patients",
-        "id": patient,
-        "erased_at": mark.erased_at,
-        "for_good": mark.for_good,
-        "at": at,
-    }
-
-
-def _document(org: str, write: Write) -> Document:
-    record, told = write.record, write.published
-    document = {"org": org, "resource": record.resource, "at": write.at, **as_fields(record)}
-    if isinstance(record, Part):
-        document["part_of"] = record.patient
-    if told is not None:
-        document["p"] = [told.fact, told.patient, told.hash, told.updated_at, told.read_at]
-    return document
-
-
-def _stored(document: Document) -> Stored:
-    if "erased_at" in document:
-        return Stored(document["id"], None, None)
-    told = document.get("p")
-    return Stored(document["id"], _record(document), Published(*told) if told else None)
-
-
-def _record(document: Document) -> Record:
-    return from_fields(document["resource"], document)
+    return ReplaceOne(question, document_of(org, write), upsert=True)
