@@ -13,8 +13,9 @@ from api_gateway.ports import (
     TrendPeriod,
 )
 from api_gateway.readings.activity import active_patient_row, contact_row
-from api_gateway.readings.lists import BY_LAST_VISIT, ORDERS, PatientLists, Selection
+from api_gateway.readings.lists import PatientLists
 from api_gateway.readings.published import Days, Published, Standing
+from api_gateway.readings.rankings import BY_LAST_VISIT, ORDERS, Selection
 from api_gateway.readings.timeline import timeline_entries
 from rules import answers
 from rules.assess import Assessment, assess_view, list_row
