@@ -6,6 +6,7 @@ of topics are the source; a test fails when these files differ from them.
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from shared.dead_letters import AT as SET_ASIDE_AT
 from shared.dead_letters import ATTEMPTS, ERROR, OFFSET, PARTITION, TOPIC, TRUNCATED
 from shared.events import DATA_OF_TYPE, Event
 from shared.outreach import MODEL_OF_TYPE
-from shared.topics import DEAD_LETTER_RETENTION_MS, MAX_RECORD_BYTES, PARTITIONS, TOPICS, Topic
+from shared.topics import MAX_RECORD_BYTES, PARTITIONS, TOPICS, Topic
 
 FOLDER = Path(shared.__file__).parents[2] / "contracts"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -95,7 +96,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
         "address": topic.name,
         "description": f"Written by {topic.producer}, read by {', '.join(topic.consumers)}.",
         "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in topic.event_types},
-        "bindings": {"kafka": _binding(topic.name, topic.retention_ms)},
+        "bindings": {"kafka": _binding(topic.name, topic.configs)},
     }
 
 
@@ -111,12 +112,15 @@ def _dead_letter_channel(topic: Topic) -> dict[str, Any]:
         "address": topic.dead_letters,
         "description": f"Records of {topic.name} that can never succeed.",
         "messages": {"dead-letter": record},
-        "bindings": {"kafka": _binding(topic.dead_letters, DEAD_LETTER_RETENTION_MS)},
+        "bindings": {"kafka": _binding(topic.dead_letters, topic.dead_letter_configs)},
     }
 
 
-def _binding(name: str, retention_ms: int | None) -> dict[str, Any]:
-    kept = {"cleanup.policy": ["compact"]} if retention_ms is None else {"retention.ms": retention_ms}
+def _binding(name: str, configs: Mapping[str, str]) -> dict[str, Any]:
+    kept: dict[str, Any] = {"cleanup.policy": configs["cleanup.policy"].split(",")}
+    for setting in ("retention.ms", "delete.retention.ms", "max.message.bytes"):
+        if setting in configs:
+            kept[setting] = int(configs[setting])
     return {"topic": name, "partitions": PARTITIONS, "topicConfiguration": kept, "bindingVersion": "0.5.0"}
 
 

@@ -1,17 +1,19 @@
 """Topics exist before anything reads or writes them, with the partitions that all rely on."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.faults import StatedError
 from shared.logs import log_of
-from shared.topics import DEAD_LETTER_RETENTION_MS, PARTITIONS, TOPICS, Topic
+from shared.topics import PARTITIONS, TOPICS, Topic
 
-_DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024
-"""A dead letter holds a stranger's record (at most 1 MiB by the broker's default) and headers."""
+_SET_ON_TOPIC = 1
+"""Kafka's number for a setting that the topic itself has, and not the broker or nobody."""
 
 _log = log_of("kafka")
 
@@ -19,7 +21,7 @@ _log = log_of("kafka")
 async def ensure_topics(
     bootstrap_servers: str, topics: Iterable[Topic] = TOPICS, *, patience: float | None = None
 ) -> None:
-    """Creates what is missing of the topics and their dead-letter topics; idempotent.
+    """Creates what is missing of the topics and their dead-letter topics, mends settings; idempotent.
 
     Waits for a Kafka that is away, at most `patience` seconds (None: as long as it takes).
     """
@@ -28,7 +30,7 @@ async def ensure_topics(
     async with asyncio.timeout(patience):
         while True:
             try:
-                await _create_missing(bootstrap_servers, wanted)
+                await _bring_about(bootstrap_servers, wanted)
             except (KafkaError, OSError, TimeoutError) as fault:
                 _log.warning("waiting for Kafka", error=fault, waited=delay)
                 await asyncio.sleep(delay)
@@ -37,7 +39,7 @@ async def ensure_topics(
                 return
 
 
-async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> None:
+async def _bring_about(bootstrap_servers: str, topics: Sequence[Topic]) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=10_000)
     try:
         await asyncio.wait_for(admin.start(), 15)
@@ -47,6 +49,7 @@ async def _create_missing(bootstrap_servers: str, topics: Sequence[Topic]) -> No
         if missing:
             await _create(admin, missing)
         await _check_partitions(admin, topics)
+        await _mend_configs(admin, {new.name: new.topic_configs for new in _new_topics(topics, 1)})
     finally:
         await admin.close()
 
@@ -72,21 +75,33 @@ async def _check_partitions(admin: AIOKafkaAdminClient, topics: Sequence[Topic])
             raise StatedError(f"topic {found['topic']} has {count} partitions; it must have {PARTITIONS}")
 
 
+async def _mend_configs(admin: AIOKafkaAdminClient, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Existing topics get the settings that new ones have; what else is set on them stays."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
+    altered = []
+    for answer in await admin.describe_configs(resources):
+        for code, _, _, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(name)
+            own = {entry[0]: entry[1] for entry in entries if entry[3] == _SET_ON_TOPIC}
+            if wanted[name].items() - own.items():
+                altered.append(ConfigResource(ConfigResourceType.TOPIC, name, {**own, **wanted[name]}))
+    if altered:
+        for answer in await admin.alter_configs(altered):
+            _check_altered(answer)
+        _log.info("settings of topics changed", count=len(altered))
+
+
+def _check_altered(answer: Any) -> None:
+    for code, _, _, name in answer.resources:
+        if code:
+            raise for_code(code)(name)
+
+
 def _new_topics(topics: Sequence[Topic], replicas: int) -> Iterable[NewTopic]:
     for topic in topics:
-        configs = (
-            {"cleanup.policy": "compact"} if topic.retention_ms is None else {"retention.ms": str(topic.retention_ms)}
-        )
-        yield NewTopic(topic.name, PARTITIONS, replicas, topic_configs=configs)
-        yield NewTopic(
-            topic.dead_letters,
-            PARTITIONS,
-            replicas,
-            topic_configs={
-                "retention.ms": str(DEAD_LETTER_RETENTION_MS),
-                "max.message.bytes": str(_DEAD_LETTER_MAX_BYTES),
-            },
-        )
+        yield NewTopic(topic.name, PARTITIONS, replicas, topic_configs=topic.configs)
+        yield NewTopic(topic.dead_letters, PARTITIONS, replicas, topic_configs=topic.dead_letter_configs)
 
 
 class TopicSetup:

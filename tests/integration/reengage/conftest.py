@@ -28,7 +28,7 @@ from shared.dead_letters import DeadLetter, set_aside
 from shared.identity import new_sealing_key
 from shared.kafka import KeyedProducer, Outgoing
 from shared.mongo import Database, DatabaseClient, open_database_client
-from shared.topics import OUTREACH_EVENTS, OUTREACH_MESSAGES, RISK_ENGINE_TOPICS, TOPICS
+from shared.topics import OUTREACH_MESSAGES, RISK_ENGINE_TOPICS, TOPICS, TRACKER_TOPICS
 
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 """A heartbeat of then stays fresh."""
@@ -288,4 +288,4 @@ def topics(created_topics: Topics, kafka_bootstrap: str, unique_name: str, monke
 def all_read(topics: Topics, unique_name: str) -> None:
     """The groups have read all that is in the topics."""
     topics.catch_up(f"{unique_name}-risk-engine", *RISK_ENGINE_TOPICS)
-    topics.catch_up(f"{unique_name}-outreach-tracker", OUTREACH_EVENTS)
+    topics.catch_up(f"{unique_name}-outreach-tracker", *TRACKER_TOPICS)

@@ -6,7 +6,7 @@ import pytest
 
 from reengage.checks import servers, work
 from shared.kafka import Outgoing
-from shared.topics import CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
+from shared.topics import APPOINTMENTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
 
 pytestmark = pytest.mark.parametrize("reengage", ["motor"], indirect=True)
 """What matters here is Kafka: one driver of the database is enough."""
@@ -20,7 +20,7 @@ def test_the_answer_has_the_shape_of_the_interface(reengage: Any, topics: Any, o
     assert ran.status == 0
     assert ran.json.keys() == {"services", "topics", "lag", "organizations", "dead_letters"}
     assert ran.json["services"] == [{"name": "ingestor", "instance": "ingestor-1", "state": "ready"}]
-    assert [topic.keys() for topic in ran.json["topics"]] == [{"topic", "group", "lag"}] * 5
+    assert [topic.keys() for topic in ran.json["topics"]] == [{"topic", "group", "lag"}] * 6
     assert ran.json["lag"] == sum(topic["lag"] for topic in ran.json["topics"])
     assert ran.json["organizations"] == [
         {"organization_id": org_a, "state": "never", "last_sync_time": None, "last_error": None}
@@ -57,10 +57,10 @@ def test_synchronizations_are_told_as_the_ingestor_left_them(
 
 def test_lag_is_what_a_group_has_not_committed(reengage: Any, topics: Any, all_read: None) -> None:
     assert reengage("status", "--json").json["lag"] == 0
-    topics.publish(*[Outgoing(topics.of(CONTACTS), str(number).encode(), b"x") for number in range(20)])
+    topics.publish(*[Outgoing(topics.of(APPOINTMENTS), str(number).encode(), b"x") for number in range(20)])
     told = reengage("status", "--json").json
     assert told["lag"] == 20
-    assert [topic["lag"] for topic in told["topics"] if topic["topic"] == topics.of(CONTACTS)] == [20]
+    assert [topic["lag"] for topic in told["topics"] if topic["topic"] == topics.of(APPOINTMENTS)] == [20]
 
 
 def test_a_group_that_never_committed_has_all_before_it(reengage: Any, topics: Any, unique_name: str) -> None:
@@ -81,7 +81,7 @@ def test_waiting_returns_when_nothing_is_before_anybody(reengage: Any, topics: A
     assert (ran.status, ran.err) == (0, "")
 
 
-@pytest.mark.parametrize("topic", [CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES])
+@pytest.mark.parametrize("topic", [APPOINTMENTS, OUTREACH_EVENTS, OUTREACH_MESSAGES])
 def test_waiting_tells_who_is_behind_in_which_topic(reengage: Any, topics: Any, all_read: None, topic: str) -> None:
     topics.publish(Outgoing(topics.of(topic), b"k", b"x"))
     ran = reengage("status", "--wait", "--timeout", "0", "--json")
@@ -156,7 +156,7 @@ def test_the_doctor_says_what_to_do_about_each_problem(
     from shared.identity import new_sealing_key
 
     monkeypatch.setattr(work, "MOVES_WITHIN_SECONDS", 0.0)
-    topics.publish(Outgoing(topics.of(CONTACTS), b"k", b"x"))
+    topics.publish(Outgoing(topics.of(APPOINTMENTS), b"k", b"x"))
     stack.runs("ingestor", state="starting")
     stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "stopped", "last_error": "key refused"})
     ran = reengage("doctor", "--json", REENGAGE_ENCRYPTION_KEYS=new_sealing_key("k9"), REENGAGE_GATEWAY_PORT="1")
@@ -179,7 +179,7 @@ def test_the_doctor_finds_topics_that_the_services_would_refuse(
 ) -> None:
     monkeypatch.setattr(servers, "PARTITIONS", 12)
     (found,) = [check for check in reengage("doctor", "--json").json["checks"] if check["check"] == "topics"]
-    assert topics.of(CONTACTS) in found["found"]
+    assert topics.of(APPOINTMENTS) in found["found"]
 
 
 def test_the_doctor_goes_on_without_servers(reengage: Any) -> None:

@@ -1,24 +1,46 @@
 """What the producer promises, on a real broker."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
 from integration.shared.conftest import ReadAll
 from shared.faults import StatedError
 from shared.kafka import KeyedProducer, Outgoing, PublishingError, ensure_topics
 from shared.topics import DAYS, Topic
+from support.eventually import eventually
 
 
 async def test_topics_are_created_once_with_their_dead_letters(
     kafka_bootstrap: str, topic: Topic, read_all: ReadAll
 ) -> None:
     await asyncio.gather(*(ensure_topics(kafka_bootstrap, [topic]) for _ in range(3)))
-    other = Topic(f"{topic.name}_other", "a test", ("a test",), (), None)
+    other = Topic(f"{topic.name}_other", "a test", ("a test",), (), DAYS, compacted=True)
     await asyncio.gather(*(ensure_topics(kafka_bootstrap, [topic, other]) for _ in range(3)))
     assert await read_all(other.name) == await read_all(other.dead_letters) == []
+
+
+async def test_topics_that_exist_get_the_settings_and_keep_their_others(kafka_bootstrap: str, topic: Topic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+
+    async def settings_are(wanted: Mapping[str, str]) -> None:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name)])
+        settings = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+        assert {name: settings[name] for name in wanted} == wanted
+
+    own = {"max.message.bytes": "300000", "retention.ms": "7000"}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, own)])
+    await eventually(lambda: settings_are(own))
+    compacted = replace(topic, compacted=True, retention_ms=2 * DAYS)
+    await ensure_topics(kafka_bootstrap, [compacted])
+    await eventually(lambda: settings_are(compacted.configs | {"max.message.bytes": "300000"}))
+    await admin.close()
 
 
 async def test_a_topic_with_other_partitions_is_refused(kafka_bootstrap: str, topic: Topic, unique_name: str) -> None:

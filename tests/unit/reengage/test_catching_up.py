@@ -110,9 +110,9 @@ async def test_results_are_looked_at_once_all_is_read() -> None:
 
 async def test_when_the_time_is_over_it_says_who_is_behind() -> None:
     with pytest.raises(TooSlowError) as slow:
-        await wait(Kafka(cliniko_contacts=5, outreach_events=2), Results(), Clock(), seconds=1)
+        await wait(Kafka(cliniko_appointments=5, outreach_events=2), Results(), Clock(), seconds=1)
     assert str(slow.value) == (
-        "risk-engine has 5 records of cliniko-contacts before it; "
+        "risk-engine has 5 records of cliniko-appointments before it; "
         "outreach-tracker has 2 records of outreach-events before it"
     )
 

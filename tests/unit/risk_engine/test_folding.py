@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from risk_engine.handlers import fold_into_timelines
 from shared.dead_letters import DeadLetter
+from shared.kafka import Outgoing
 from shared.records import Record
 from shared.timelines import facts_of
+from shared.topics import RISK_ENGINE_TOPICS
 from support.memory_timelines import MemoryTimelines
 
 ORGANIZATION, PATIENT = "org", "9377952927E-5"
@@ -151,4 +153,28 @@ def test_nothing_is_folded_for_an_erased_patient() -> None:
     erased = _record("contact.erased.v1", {"version": _version(5, 5), "erased_at": DAYS[5]})
     timelines, letters = _folded([[contact(1, 1)], [erased, contact(9, 9)], [contact(10, 10)]])
     assert letters == []
-    assert timelines.stored == {}
+    assert "contact" not in timelines.stored.get(KEY.decode(), {})
+
+
+def test_an_erasure_leaves_tombstones_and_so_does_whatever_comes_later() -> None:
+    erased = _record("contact.erased.v1", {"version": _version(5, 5), "erased_at": DAYS[5]})
+    buried: list[tuple[str, bytes | None]] = []
+
+    async def bury(records: Iterable[Outgoing]) -> None:
+        for record in records:
+            assert record.value is None
+            buried.append((record.topic, record.key))
+
+    async def knows(_: str) -> bool:
+        return True
+
+    async def fold(timelines: MemoryTimelines, *records: Record) -> list[DeadLetter]:
+        return await fold_into_timelines(records, timelines, knows, bury)
+
+    timelines = MemoryTimelines()
+    assert asyncio.run(fold(timelines, contact(1, 1), erased)) == []
+    assert buried == [(topic, KEY) for topic in sorted(RISK_ENGINE_TOPICS)]
+    bad = Record("outreach-messages", 0, 1, KEY, b"{", (), 0)
+    tombstone = Record("cliniko-contacts", 0, 2, KEY, None, (), 0)
+    assert asyncio.run(fold(timelines, contact(9, 9), bad, tombstone)) == []
+    assert buried[4:] == [(contact(9, 9).topic, KEY), ("outreach-messages", KEY)]

@@ -79,7 +79,7 @@ async def read_one(kafka: Kafka, letter_id: str) -> Letter:
         if record.offset == offset:
             return _letter(record)
     raise CommandError(
-        f"no dead letter {letter_id}: it may have passed its 30 days; `reengage dlq list` shows the others"
+        f"no dead letter {letter_id}: it may have passed its 14 days; `reengage dlq list` shows the others"
     )
 
 

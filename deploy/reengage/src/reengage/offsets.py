@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from reengage.failures import CommandError
 from shared.faults import describe
-from shared.topics import OUTREACH_EVENTS, RISK_ENGINE_TOPICS
+from shared.topics import RISK_ENGINE_TOPICS, TRACKER_TOPICS
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ Offsets = Mapping[TopicPartition, int]
 
 GROUPS: tuple[tuple[str, str], ...] = (
     *((topic, "risk-engine") for topic in RISK_ENGINE_TOPICS),
-    (OUTREACH_EVENTS, "outreach-tracker"),
+    *((topic, "outreach-tracker") for topic in TRACKER_TOPICS),
 )
 """Which group reads which topic, the services' work; all that waits there is lag."""
 

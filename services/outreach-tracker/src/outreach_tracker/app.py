@@ -1,15 +1,17 @@
-"""The service on one screen: `outreach-events` in, `outreach-messages` out."""
+"""The service on one screen: `outreach-events` in, `outreach-messages` out; erasures are heeded."""
 
 from collections.abc import Sequence
 
+from outreach_tracker.erasures import MongoErasures, create_heed_erasures
 from outreach_tracker.handlers import create_follow_outreach
 from outreach_tracker.purging import keep_purging
+from outreach_tracker.retelling import Retelling
 from outreach_tracker.store import MongoHistoryStore
 from shared.consumer import create_consumer
 from shared.kafka import KeyedProducer, TopicSetup
 from shared.organizations import OrganizationDirectory
 from shared.service import BackgroundTask, Part, Runtime
-from shared.topics import OUTREACH_EVENTS
+from shared.topics import TRACKER_TOPICS
 
 NAME = "outreach-tracker"
 
@@ -28,13 +30,15 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     async def removed() -> list[str]:
         return [organization.id for organization in await organizations.removed()]
 
-    store = MongoHistoryStore(runtime.databases["outreach_tracker"])
-    on_outreach_events = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
+    own = runtime.databases["outreach_tracker"]
+    store = MongoHistoryStore(own)
+    follow_outreach = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
+    on_records = create_heed_erasures(follow_outreach, MongoErasures(own), producer.publish_all, is_known)
     consumer = create_consumer(
         kafka,
-        [OUTREACH_EVENTS],
+        TRACKER_TOPICS,
         group=NAME,
-        handle=on_outreach_events,
+        handle=on_records,
         producer=producer,
         clock=runtime.clock,
         fail=runtime.fail,
@@ -44,4 +48,15 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     async def purge() -> None:
         await keep_purging(removed, store, runtime.clock)
 
-    return TopicSetup(kafka), producer, consumer, BackgroundTask("purge", purge, runtime.fail)
+    def homes() -> Sequence[int]:
+        return sorted({partition for _, partition in consumer.assigned})
+
+    requests = runtime.databases["reengage"]["rebuild_requests"]
+    retelling = Retelling(requests, own["retold"], store, producer.publish_all, is_known, homes, runtime.clock)
+    return [
+        TopicSetup(kafka),
+        producer,
+        consumer,
+        BackgroundTask("purge", purge, runtime.fail),
+        BackgroundTask("retelling", retelling.run, runtime.fail),
+    ]

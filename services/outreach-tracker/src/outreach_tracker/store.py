@@ -58,6 +58,7 @@ class MongoHistoryStore:
 
     def __init__(self, database: Database) -> None:
         self._patients = database["patients"]
+        self._about_organizations = (database["erasures"], database["retold"])
 
     async def read(self, keys: Collection[str]) -> dict[str, PatientHistory]:
         """The histories of those patients that have one."""
@@ -82,11 +83,27 @@ class MongoHistoryStore:
         saved = await self._patients.find({"_id": {"$in": list(keys)}, "saved_by": ours}, {"_id": 1}).to_list()
         return keys - {document["_id"] for document in saved}
 
+    async def count(self, organization_id: str) -> int:
+        """How many patients of the organization have a history."""
+        return await self._patients.count_documents(_of_organization(organization_id, ""))
+
+    async def page(self, organization_id: str, after: str, limit: int) -> list[PatientHistory]:
+        """The organization's histories in order of their keys, after one of them."""
+        query = _of_organization(organization_id, after)
+        return [_patient(each) for each in await self._patients.find(query, sort=[("_id", 1)], limit=limit).to_list()]
+
     async def purge(self, organization_id: str, before: int) -> int:
         """Deletes the organization's histories last changed before an instant; how many."""
         await self._patients.create_index([("organization_id", 1)])
+        for collection in self._about_organizations:
+            await collection.delete_many({"$or": [{"_id": organization_id}, {"organization_id": organization_id}]})
         query = {"organization_id": organization_id, "changed_at": {"$lt": before}}
         return (await self._patients.delete_many(query)).deleted_count
+
+
+def _of_organization(organization_id: str, after: str) -> Document:
+    """The keys behind `after`: an organization's id holds no colon, and ";" follows upon ":"."""
+    return {"_id": {"$gt": max(after, f"{organization_id}:"), "$lt": f"{organization_id};"}}
 
 
 def _write(change: Change, saved_by: str) -> InsertOne[Document] | UpdateOne:

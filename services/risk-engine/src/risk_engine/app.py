@@ -36,7 +36,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return await directory.find(organization_id) is not None
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
-        dead_letters = await fold_into_timelines(records, timelines, knows)
+        dead_letters = await fold_into_timelines(records, timelines, knows, producer.publish_all)
         settler.wake()
         return dead_letters
 

@@ -1,6 +1,6 @@
 """What happens to a batch of records: its facts are folded into the patients' timelines."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import orjson
@@ -8,10 +8,12 @@ from pydantic import ValidationError
 
 from risk_engine.changes import Change, change_of
 from shared.dead_letters import DeadLetter
+from shared.erasure import tombstones
 from shared.events import DATA_OF_TYPE, ContactErased, OfPatient
+from shared.kafka import Outgoing
 from shared.records import Record
 from shared.timelines import timeline_id
-from shared.topics import record_key
+from shared.topics import RISK_ENGINE_TOPICS, record_key
 
 
 class Timelines(Protocol):
@@ -31,18 +33,24 @@ class Timelines(Protocol):
 
 
 KnowsOrganization = Callable[[str], Awaitable[bool]]
+Publish = Callable[[Iterable[Outgoing]], Awaitable[object]]
 
 
 class InvalidRecordError(Exception):
     """The record can never be folded; the message holds no value of it."""
 
 
+async def bury_nothing(records: Iterable[Outgoing]) -> None:
+    """For who keeps no topics."""
+
+
 async def fold_into_timelines(
-    records: Sequence[Record], timelines: Timelines, knows: KnowsOrganization
+    records: Sequence[Record], timelines: Timelines, knows: KnowsOrganization, bury: Publish = bury_nothing
 ) -> list[DeadLetter]:
     """Folds the records and returns those that can never be; everything else is stored then.
 
-    Records may come twice, late, and in parts: of each fact only the newest version stays.
+    Records may come twice, late, and in parts: of each fact only the newest version stays. What
+    comes of an erased patient is not folded, nor set aside; its key gets a tombstone by `bury`.
     """
     newest: dict[tuple[str, str], Change] = {}
     erasures: dict[str, ContactErased] = {}
@@ -68,12 +76,49 @@ async def fold_into_timelines(
             key = (change.timeline, change.field)
             if key not in newest or newest[key].version < change.version:
                 newest[key] = change
+    gone = await _erased(records, newest.values(), timelines)
+    folded = [_for_the_living(change, gone) for change in newest.values() if change.timeline not in gone]
+    if folded:
+        await timelines.fold(folded)
+        # Another process may have erased one meanwhile, after we asked and before we wrote.
+        for change in await _erased_meanwhile(folded, timelines):
+            await timelines.erase(change.organization_id, change.patient_id, 0)
+    # Facts of the same batch first: they belong to days before the erasure.
     for erasure in erasures.values():
         await timelines.erase(erasure.organization_id, erasure.patient_id, erasure.erased_at)
-    if newest:
-        erased = await timelines.erased({timeline for timeline, _ in newest})
-        await timelines.fold([c for (timeline, _), c in newest.items() if timeline not in erased])
-    return dead_letters
+    await _bury(records, gone, erasures.keys(), bury)
+    return [letter for letter in dead_letters if _key(letter.record) not in gone]
+
+
+def _key(record: Record) -> str:
+    return (record.key or b"").decode(errors="replace")
+
+
+async def _erased(records: Sequence[Record], changes: Iterable[Change], timelines: Timelines) -> set[str]:
+    """The patients of a batch that were erased before it; survivors that its patients name, too."""
+    asked = {_key(record) for record in records}
+    asked |= {change.merged_into for change in changes if change.merged_into is not None}
+    return await timelines.erased(asked)
+
+
+def _for_the_living(change: Change, gone: set[str]) -> Change:
+    """The change without the id of an erased survivor."""
+    if change.merged_into is None or change.merged_into not in gone:
+        return change
+    fact = {name: value for name, value in change.fact.items() if name != "merged_into"}
+    return change._replace(fact=fact, merged_into=None)
+
+
+async def _erased_meanwhile(changes: Sequence[Change], timelines: Timelines) -> list[Change]:
+    by_timeline = {change.timeline: change for change in changes}
+    return [by_timeline[timeline] for timeline in sorted(await timelines.erased(set(by_timeline)))]
+
+
+async def _bury(records: Sequence[Record], gone: set[str], erased: Iterable[str], bury: Publish) -> None:
+    places = [(record.topic, record.key) for record in records if record.key and record.value and _key(record) in gone]
+    places += [(topic, timeline.encode()) for timeline in erased for topic in RISK_ENGINE_TOPICS]
+    if places:
+        await bury(tombstones(places))
 
 
 def parse(record: Record) -> OfPatient:

@@ -1,5 +1,6 @@
 """Results in MongoDB: contributions, sums and assessments change together or not at all."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -83,6 +84,8 @@ class MongoSettlementStore:
             found = await self._contributions.find({"_id": {"$in": ids}}, session=session).to_list()
             stored = {doc["_id"]: doc for doc in found}
             current = [s for s in settled if s.id not in stored or not is_newer(stored[s.id], s.basis)]
+            outdated = await self._outdated([s for s in current if s.id not in stored], session)
+            current = [s for s in current if s.id not in outdated]
             if not current:
                 return []
             changes = increments([(s, stored.get(s.id)) for s in current])
@@ -121,6 +124,17 @@ class MongoSettlementStore:
             ]
 
         return await self._client.with_transaction(transaction)
+
+    async def _outdated(self, settled: Sequence[Settled], session: Session) -> set[str]:
+        """Of results that would be first ones, those whose timeline is gone or has moved on.
+
+        Where a patient was erased there is no stored basis to compare with: a settler that read
+        the timeline before must not bring it back.
+        """
+        ids = {s.id: timeline_id(s.generation.organization_id, s.patient_id) for s in settled}
+        found = self._timelines.find({"_id": {"$in": list(ids.values())}}, {"revision": 1}, session=session)
+        revisions = {timeline["_id"]: timeline["revision"] for timeline in await found.to_list()}
+        return {s.id for s in settled if revisions.get(ids[s.id], math.inf) > dict(s.basis).get(ids[s.id], -1)}
 
     async def _add(self, changes: dict[str, Any], session: Session) -> None:
         updates = []

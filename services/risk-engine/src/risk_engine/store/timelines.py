@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from risk_engine.changes import Change
 from risk_engine.erasure import anonymous_timeline
-from risk_engine.store.identities import erasure_id
 from shared.clock import Clock
+from shared.erasure import erasure_id
 from shared.mongo import Collection, Database, Session
 from shared.timelines import TIMELINES, facts_with_merged, home_partition, timeline_id
 
@@ -99,47 +99,63 @@ class MongoTimelineStore:
         return UpdateOne({"_id": change.timeline, f"{change.field}.v": newer}, update, upsert=upsert)
 
     async def erase(self, organization_id: str, patient_id: str, erased_at: int) -> None:
-        """Replaces the patient's timeline by an anonymous one; a second time changes nothing."""
+        """Replaces the patient's timeline by an anonymous one; a second time changes nothing.
+
+        What was folded after all by a process that was late is dropped then: the marker, once its
+        work is done, no longer tells which timeline is the anonymous one.
+        """
         timeline = timeline_id(organization_id, patient_id)
         marker = {"_id": erasure_id(timeline), "organization_id": organization_id, "erased_at": erased_at}
         with suppress(DuplicateKeyError):
             await self._erasures.insert_one(marker | {"stands_as": f"erased-{secrets.token_hex(12)}"})
-        stored = await self._erasures.find_one({"_id": marker["_id"]})
-        assert stored is not None
-        await self._transact(lambda session: self._make_anonymous(timeline, stored, session))
+        await self._transact(lambda session: self._make_anonymous(timeline, organization_id, session))
 
-    async def _make_anonymous(self, timeline: str, marker: dict[str, Any], session: Session) -> None:
+    async def _make_anonymous(self, timeline: str, organization: str, session: Session) -> None:
+        marker = await self._erasures.find_one({"_id": erasure_id(timeline)}, session=session)
+        assert marker is not None
         found = await self._timelines.find_one({"_id": timeline}, session=session)
-        if found is None or "erased" in found:
-            return
-        merged = await self._merged_into([timeline], session)
-        organization, stands_as = marker["organization_id"], marker["stands_as"]
         now = self._clock.now()
-        common = {
-            "organization_id": organization,
-            "home": home_partition(organization),
-            "revision": found["revision"] + 1,
-            "dirty": now,
+        if found is not None and "erased" not in found:
+            common = {
+                "organization_id": organization,
+                "home": home_partition(organization),
+                "revision": found["revision"] + 1,
+                "dirty": now,
+            }
+            stub = {"_id": timeline, "patient_id": found["patient_id"], "erased": True}
+            await self._timelines.replace_one({"_id": timeline}, stub | common, session=session)
+            if "stands_as" in marker:
+                anonymous = await self._anonymous(found, marker, session)
+                if anonymous["contact"]:  # who never was a patient counted nowhere
+                    await self._timelines.insert_one(anonymous | common, session=session)
+        # The merged patients' facts are part of the anonymous timeline now; they name it no longer.
+        released = {
+            "$unset": {"merged_into": "", "contact.merged_into": ""},
+            "$set": {"dirty": now},
+            "$inc": {"revision": 1},
         }
+        await self._timelines.update_many({"merged_into": timeline}, released, session=session)
+        if "stands_as" in marker:
+            done = {"_id": marker["_id"], "organization_id": organization}
+            await self._erasures.replace_one({"_id": marker["_id"]}, done, session=session)
+
+    async def _anonymous(self, found: dict[str, Any], marker: dict[str, Any], session: Session) -> dict[str, Any]:
+        stands_as = marker["stands_as"]
+        merged = await merged_timelines(self._timelines, [found["_id"]], session)
         anonymous = anonymous_timeline(
             facts_with_merged(found, merged),
-            timeline_id=timeline_id(organization, stands_as),
+            timeline_id=timeline_id(found["organization_id"], stands_as),
             patient_id=stands_as,
             erased_at=marker["erased_at"],
         )
-        if "merged_into" in found:
-            anonymous["merged_into"] = found["merged_into"]
-        stub = {"_id": timeline, "patient_id": found["patient_id"], "erased": True}
-        await self._timelines.bulk_write(
-            [
-                ReplaceOne({"_id": anonymous["_id"]}, anonymous | common, upsert=True),
-                ReplaceOne({"_id": timeline}, stub | common),
-            ],
-            session=session,
-        )
-
-    async def _merged_into(self, survivors: list[str], session: Session) -> dict[str, list[dict[str, Any]]]:
-        return await merged_timelines(self._timelines, survivors, session)
+        survivor = found.get("merged_into")
+        if survivor is not None:
+            # Of an erased survivor the anonymous timeline holds these facts already.
+            if await self._erasures.find_one({"_id": erasure_id(survivor)}, session=session):
+                anonymous["contact"].pop("merged_into", None)
+            else:
+                anonymous["merged_into"] = survivor
+        return anonymous
 
 
 async def merged_timelines(
