@@ -1,0 +1,69 @@
+"""`make bench`: measures the system on servers of its own and keeps the history in docs/benchmarks.md."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy/local")]
+
+from bench.consumption import consumption  # noqa: E402
+from bench.freshness import freshness  # noqa: E402
+from bench.report import Figure, Report  # noqa: E402
+from bench.scale_out import clinics, scale_out  # noqa: E402
+from bench.stack import Stack, running  # noqa: E402
+
+Section = Callable[..., Coroutine[Any, Any, list[Figure]]]
+
+SECTIONS: dict[str, Section] = {
+    "consumption": consumption,
+    "freshness": freshness,
+    "scale-out": scale_out,
+    "clinics": clinics,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the sections asked for, prints the table, and keeps it; 1 when a target was missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="a smoke test on tiny numbers, under a minute")
+    parser.add_argument("--minutes", type=float, default=15, help="begin no section after so many minutes (15)")
+    parser.add_argument("--forget", action="store_true", help="print only, keep nothing in the history")
+    asked = parser.parse_args(arguments)
+    report = Report(asked.quick)
+    began = time.monotonic()
+    for name in asked.only or SECTIONS:
+        if time.monotonic() > began + asked.minutes * 60:
+            print(f"{name}: left out, the time is up", file=sys.stderr)
+            continue
+        section_began = time.monotonic()
+        print(f"{name} …", file=sys.stderr)
+        report.sections[name] = run_section(SECTIONS[name], quick=asked.quick)
+        report.seconds[name] = time.monotonic() - section_began
+        for figure in report.sections[name]:
+            print(figure.line(), file=sys.stderr)
+    print(report.markdown())
+    if not asked.quick and not asked.forget:
+        report.keep()
+    for missed in report.missed():
+        print(f"missed: {missed}", file=sys.stderr)
+    return 1 if report.missed() and not asked.quick else 0
+
+
+def run_section(section: Section, *, quick: bool) -> list[Figure]:
+    """The figures of one section, measured on a stack of its own."""
+    with running() as stack:
+        return asyncio.run(_measured(section, stack, quick))
+
+
+async def _measured(section: Section, stack: Stack, quick: bool) -> list[Figure]:
+    return await section(stack, quick=quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
