@@ -10,7 +10,9 @@ from rules.contribution import Contribution, contribution
 from rules.facts import Facts
 from rules.figures import class_parts
 from rules.instants import format_instant, parse_instant
+from rules.performance import performance
 from rules.settings import RuleSettings
+from rules.trends import channel_trends, daily_trends, risk_distribution
 
 PERIODS = {"7d": 7, "30d": 30, "90d": 90}
 
@@ -55,7 +57,7 @@ class RuleAnswers:
     def performance(self, as_of: str, days: int) -> dict[str, Any]:
         at = self.instant(as_of)
         last = self._calendar.day(at)
-        return answers.performance(
+        return performance(
             self.days(at), self._settings, first=last - days + 1, last=last, timeframe=f"last_{days}_days"
         )
 
@@ -67,9 +69,9 @@ class RuleAnswers:
         days = self.days(at)
         return {
             "period": period,
-            "daily_trends": answers.daily_trends(days, levels, first=first, last=last, counts=True),
-            "channel_performance_trends": answers.channel_trends(days, first=first, last=last),
-            "risk_distribution_changes": answers.risk_distribution(levels[first], levels[last]),
+            "daily_trends": daily_trends(days, levels, first=first, last=last, counts=True),
+            "channel_performance_trends": channel_trends(days, first=first, last=last),
+            "risk_distribution_changes": risk_distribution(levels[first], levels[last]),
         }
 
     def assessments(self, as_of: str) -> dict[str, Assessment]:

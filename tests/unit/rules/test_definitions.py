@@ -21,6 +21,7 @@ from rules.figures import (
 from rules.instants import DAY, from_datetime
 from rules.levels import CRITICAL, HIGH, LEVELS, MEDIUM
 from rules.numbers import one_decimal, percentage
+from rules.performance import performance
 from rules.score import risk_score
 from rules.settings import RuleSettings
 from rules.view import View, median_gap
@@ -101,7 +102,7 @@ def test_the_rates_of_the_sample() -> None:
         ("phone", "appointment_booked"): 21,
     }
     days |= {(day, MESSAGES[key]): count for key, count in counts.items()}
-    body = answers.performance(days, SETTINGS, first=day - 29, last=day, timeframe="last_30_days")
+    body = performance(days, SETTINGS, first=day - 29, last=day, timeframe="last_30_days")
     assert body["reengagement_metrics"]["contact_success_rate"] == 61.4
     assert body["reengagement_metrics"]["conversion_rate"] == 75.3
     channels = body["communication_channels"]
@@ -112,7 +113,7 @@ def test_the_rates_of_the_sample() -> None:
 
 
 def test_a_rate_over_zero_is_no_number() -> None:
-    body = answers.performance({}, SETTINGS, first=1, last=30, timeframe="last_30_days")
+    body = performance({}, SETTINGS, first=1, last=30, timeframe="last_30_days")
     assert body["reengagement_metrics"]["contact_success_rate"] is None
     assert body["benchmark_comparison"]["our_performance"] is None
 
@@ -129,7 +130,7 @@ def test_a_rate_over_zero_is_no_number() -> None:
 )
 def test_the_comparison_with_the_benchmark(successes: int, bookings: int, expected: str) -> None:
     days = {(1, ATTEMPTS): 1_000, (1, SUCCESSES): successes, (1, BOOKINGS): bookings}
-    body = answers.performance(days, SETTINGS, first=1, last=1, timeframe="last_1_days")
+    body = performance(days, SETTINGS, first=1, last=1, timeframe="last_1_days")
     assert body["benchmark_comparison"]["our_performance"] == expected
 
 

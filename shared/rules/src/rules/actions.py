@@ -12,10 +12,8 @@ from rules.levels import (
     RECOMMENDATIONS,
     REVIEW_MANUALLY,
 )
-from rules.outreach import OPTED_OUT
+from rules.outreach import CHANNELS, OPTED_OUT
 from rules.view import View
-
-CHANNELS = ("sms", "email", "phone")
 
 REMINDER_CHANNELS = {
     "SMS": ("sms",),

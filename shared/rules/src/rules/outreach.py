@@ -12,6 +12,8 @@ from rules.calendar import Calendar, day_text
 from rules.facts import Appointment, Report
 from rules.instants import HOUR, SECOND
 
+CHANNELS = ("sms", "email", "phone")
+
 SILENCE_IS_FAILURE_AFTER = 72 * HOUR
 
 ATTRIBUTION_DAYS = 30

@@ -22,6 +22,8 @@ from rules.assess import Assessment, assess_view, list_row
 from rules.figures import ACTIVE, WITH_ANY, WITH_UPCOMING
 from rules.instants import SECOND, format_instant, from_datetime
 from rules.levels import LEVELS
+from rules.performance import performance
+from rules.trends import channel_trends, daily_trends, risk_distribution
 from rules.view import View
 from shared.clock import Clock
 from shared.mongo import DatabaseClient
@@ -55,7 +57,7 @@ class MongoReadings:
             last = standing.calendar.day(as_of)
             first = last - period.days + 1
         days = await self._days(standing, first, last, as_of)
-        body = answers.performance(days, standing.settings, first=first, last=last, timeframe=period.timeframe)
+        body = performance(days, standing.settings, first=first, last=last, timeframe=period.timeframe)
         body["benchmark_comparison"]["source"] = standing.benchmark_source
         return body | {"organization_id": organization.id, "last_updated": _stamp(standing.applied_at)}
 
@@ -77,12 +79,12 @@ class MongoReadings:
         levels = await self._levels(standing, first, last, as_of) if "risk_levels" in metrics else None
         body: Body = {
             "period": period,
-            "daily_trends": answers.daily_trends(days, levels, first=first, last=last, counts=counts),
+            "daily_trends": daily_trends(days, levels, first=first, last=last, counts=counts),
         }
         if channels:
-            body["channel_performance_trends"] = answers.channel_trends(days, first=first, last=last)
+            body["channel_performance_trends"] = channel_trends(days, first=first, last=last)
         if levels is not None:
-            body["risk_distribution_changes"] = answers.risk_distribution(levels[first], levels[last])
+            body["risk_distribution_changes"] = risk_distribution(levels[first], levels[last])
         return body | {"organization_id": organization.id, "last_updated": _stamp(standing.applied_at)}
 
     async def prioritized(
