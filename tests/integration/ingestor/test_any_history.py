@@ -29,7 +29,9 @@ class History:
     def __init__(self, clinic: Clinic, seed: int) -> None:
         self.clinic = clinic
         self.rng = Random(f"history {seed}")
-        self.erased: set[str] = set()
+        self.receivers: set[str] = set()
+        """Patients to whom records moved: erased soon after, they would take along what was told of others."""
+
         self.changes: list[Callable[[], object]] = [
             self.rename_patient,
             self.add_condition,
@@ -57,6 +59,11 @@ class History:
     def one(self, kind: str) -> str:
         return self.rng.choice(sorted(self.clinic.records[kind]))
 
+    def receiver(self) -> str:
+        who = self.one("patients")
+        self.receivers.add(who)
+        return who
+
     def word(self) -> str:
         return f"w{self.rng.randrange(1_000)}"
 
@@ -79,7 +86,7 @@ class History:
         self.clinic.archive(kind, self.one(kind))
 
     def move_condition(self) -> None:
-        self.clinic.update("medical_alerts", self.one("medical_alerts"), {"patient_id": self.one("patients")})
+        self.clinic.update("medical_alerts", self.one("medical_alerts"), {"patient_id": self.receiver()})
 
     def book(self) -> None:
         if self.rng.random() < 0.5:
@@ -95,7 +102,7 @@ class History:
         self.clinic.update(kind, self.one(kind), {"starts_at": self.time()})
 
     def hand_over(self) -> None:
-        who = self.one("patients")
+        who = self.receiver()
         self.clinic.update("individual_appointments", self.one("individual_appointments"), {"patient_id": who})
 
     def cancel(self) -> None:
@@ -118,7 +125,7 @@ class History:
         self.clinic.update("group_appointments", self.one("group_appointments"), changes)
 
     def change_place(self) -> None:
-        change = self.rng.choice([{"patient_id": self.one("patients")}, {"booking_id": self.one("group_appointments")}])
+        change = self.rng.choice([{"patient_id": self.receiver()}, {"booking_id": self.one("group_appointments")}])
         self.clinic.update("attendees", self.place(), change)
 
     def rename(self) -> None:
@@ -137,25 +144,27 @@ class History:
 
     def move_reply(self) -> None:
         if self.clinic.records["communications"]:
-            self.clinic.update("communications", self.one("communications"), {"patient_id": self.one("patients")})
+            self.clinic.update("communications", self.one("communications"), {"patient_id": self.receiver()})
 
     def recall(self) -> None:
         if self.clinic.records["recalls"] and self.rng.random() < 0.6:
-            change = self.rng.choice([{"recall_at": "2026-07-01"}, {"patient_id": self.one("patients")}])
+            change = self.rng.choice([{"recall_at": "2026-07-01"}, {"patient_id": self.receiver()}])
             self.clinic.update("recalls", self.one("recalls"), change)
         else:
             self.clinic.create("recalls", {"patient_id": self.one("patients"), "recall_at": "2026-06-01"})
 
     def merge(self) -> None:
-        loser, winner = self.one("patients"), self.one("patients")
+        loser, winner = self.one("patients"), self.receiver()
         merged = self.clinic.records["patients"]
         if loser != winner and not merged[loser].get("merged_at") and not merged[winner].get("merged_at"):
             self.clinic.merge(loser, winner, move_records=self.rng.random() < 0.5)
 
     def erase(self) -> None:
-        if self.rng.random() < 0.3:
-            who = self.one("patients")
-            self.clinic.delete("patients", who)
+        patients = self.clinic.records["patients"]
+        survivors = {patients[each].get("merged_with_patient_id") for each in patients}
+        alone = sorted(patients.keys() - self.receivers - survivors)
+        if alone and self.rng.random() < 0.3:
+            self.clinic.delete("patients", self.rng.choice(alone))
 
 
 @pytest.mark.slow
