@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from risk_engine.changes import Change
+from shared.timelines import home_partition
+
+Document = dict[str, Any]
 
 
 class MemoryTimelines:
     """What `handlers.Timelines` asks for."""
 
     def __init__(self) -> None:
-        self.stored: dict[str, dict[str, Any]] = {}
+        self.stored: dict[str, Document] = {}
         self.erasures: dict[str, int] = {}
 
     async def erased(self, timelines: set[str]) -> set[str]:
@@ -24,6 +27,7 @@ class MemoryTimelines:
                     "_id": change.timeline,
                     "organization_id": change.organization_id,
                     "patient_id": change.patient_id,
+                    "home": home_partition(change.organization_id),
                     "revision": 0,
                 },
             )
@@ -35,12 +39,27 @@ class MemoryTimelines:
                 continue
             place[name] = change.fact
             timeline["revision"] += 1
+            timeline["dirty"] = True
             if change.field == "contact":
                 timeline.pop("merged_into", None)
                 if change.merged_into is not None:
                     timeline["merged_into"] = change.merged_into
+                    timeline["survivors"] = sorted({*timeline.get("survivors", ()), change.merged_into})
 
     async def erase(self, organization_id: str, patient_id: str, erased_at: int) -> None:
         timeline = f"{organization_id}:{patient_id}"
         self.erasures.setdefault(timeline, erased_at)
         self.stored.pop(timeline, None)
+
+    def merged_into(self, survivors: Sequence[str]) -> dict[str, list[Document]]:
+        """The timelines merged into these, now or before, chains followed."""
+        found: dict[str, list[Document]] = {}
+        pending = set(survivors)
+        while pending:
+            losers = [t for _, t in sorted(self.stored.items()) if pending.intersection(t.get("survivors", ()))]
+            found.update((survivor, []) for survivor in sorted(pending))
+            for loser in losers:
+                for survivor in pending.intersection(loser["survivors"]):
+                    found[survivor].append(loser)
+            pending = {loser["_id"] for loser in losers} - found.keys()
+        return found

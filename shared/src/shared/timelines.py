@@ -7,6 +7,7 @@ One document per patient in `risk_engine.timelines`, `_id` "organization:patient
     revision        grows with every change
     dirty           when the timeline changed after it was last settled (µs); absent when settled
     merged_into     `_id` of the surviving patient's timeline, when merged away
+    survivors       every `merged_into` it ever had: all of them follow its changes
     contact         the patient's record
     appointments, communications, recalls, messages, treatments   {fact id: fact}
 
@@ -27,7 +28,7 @@ from shared.topics import PARTITIONS
 Document = Mapping[str, Any]
 
 Merged = Mapping[str, Sequence[Document]]
-"""Timelines of merged patients by the `_id` of the survivor's timeline."""
+"""Timelines of merged patients by the `_id` of the survivor's timeline; also former ones may be among them."""
 
 DATABASE = "risk_engine"
 TIMELINES = "timelines"
@@ -96,7 +97,7 @@ def _with_merged(timeline: Document, merged: Merged, seen: frozenset[str]) -> Fa
         (
             (loser["contact"]["merged_at"], _with_merged(loser, merged, seen))
             for loser in losers
-            if loser["_id"] not in seen
+            if loser["_id"] not in seen and loser.get("merged_into") == timeline["_id"]
         ),
     )
 

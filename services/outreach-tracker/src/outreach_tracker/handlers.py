@@ -1,6 +1,5 @@
 """What happens with a batch of outreach events: stored first, then told to the others."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from outreach_tracker.announcements import Occasion, message_changed, treatment_changed
@@ -90,8 +89,7 @@ def _read(batch: Sequence[Record], now: int) -> tuple[dict[int, Report], dict[in
 
 async def _unknown_organizations(reports: Iterable[Report], is_known: IsKnown) -> set[str]:
     named = sorted({report.organization_id for report in reports})
-    known = await asyncio.gather(*map(is_known, named))
-    return {name for name, found in zip(named, known, strict=True) if not found}
+    return {name for name in named if not await is_known(name)}
 
 
 def _next(known: PatientHistory, folded: Folded, now: int) -> tuple[PatientHistory, Folded]:

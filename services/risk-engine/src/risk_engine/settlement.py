@@ -14,7 +14,11 @@ from shared.rollups import Increments, Ladder, Net, scope
 from shared.timelines import Document, Merged, facts_with_merged
 
 Basis = list[tuple[str, int]]
-"""The timelines that a result was computed from, each with its revision."""
+"""The timelines that a result was computed from, each with its revision.
+
+Once merged into a patient, a timeline stays part of the basis, also when it is so no longer: then of two
+results that with the greater revisions is always the newer one.
+"""
 
 
 class Generation(NamedTuple):
@@ -41,7 +45,6 @@ class Settled(NamedTuple):
     generation: Generation
     patient_id: str
     basis: Basis
-    merged_into: str | None
     contribution: Contribution | None
     """None: only the assessment was asked for."""
     assessment: dict[str, Any] | None
@@ -70,7 +73,6 @@ def settle(
         generation,
         timeline["patient_id"],
         basis,
-        timeline.get("merged_into"),
         contribution(facts, generation.settings, instants) if with_contribution else None,
         _assessment(facts, generation, basis, instants, as_of=as_of, home=home),
     )
@@ -117,7 +119,6 @@ def contribution_document(settled: Settled) -> dict[str, Any]:
         "scope": settled.generation.scope,
         "patient_id": settled.patient_id,
         "basis": [list(pair) for pair in settled.basis],
-        "merged_into": settled.merged_into,
         "state": [[instant, changes] for instant, changes in added.state.items()],
         "days": [[at, day, changes] for (at, day), changes in added.days.items()],
     }
@@ -135,6 +136,11 @@ def is_newer(stored: Mapping[str, Any], basis: Basis) -> bool:
     """The stored result was computed from a newer revision of some timeline."""
     ours = dict(basis)
     return any(revision > ours.get(timeline, revision) for timeline, revision in stored["basis"])
+
+
+def lacks(stored: Mapping[str, Any], basis: Basis) -> set[str]:
+    """Timelines that the stored result was computed from, and this one was not."""
+    return {timeline for timeline, _ in stored["basis"]} - {timeline for timeline, _ in basis}
 
 
 def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:

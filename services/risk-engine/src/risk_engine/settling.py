@@ -120,9 +120,7 @@ class Settler:
             return
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
         now = self._clock.now()
-        settled = await self._compute(work, merged, now)
-        left = await self._settlements.write(settled, now)
-        await self._settlements.mark_dirty(left, now)
+        await self._settlements.write(await self._compute(work, merged, now), now)
 
     async def _compute(
         self,
@@ -150,11 +148,11 @@ class Settler:
 
     async def _with_survivors(self, timelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = {t["_id"]: t for t in timelines}
-        pending = {t["merged_into"] for t in timelines if "merged_into" in t} - found.keys()
+        pending = {survivor for t in timelines for survivor in t.get("survivors", ())} - found.keys()
         while pending:
             survivors = await self._settlements.of_patients(sorted(pending))
             found.update((t["_id"], t) for t in survivors)
-            pending = {t["merged_into"] for t in survivors if "merged_into" in t} - found.keys()
+            pending = {survivor for t in survivors for survivor in t.get("survivors", ())} - found.keys()
         return list(found.values())
 
     async def _standings_of(self, organizations: set[str]) -> dict[str, Standing]:

@@ -11,6 +11,7 @@ from risk_engine.settlement import (
     contribution_document,
     increments,
     is_newer,
+    lacks,
 )
 from risk_engine.store.timelines import merged_timelines
 from rules.instants import FOREVER
@@ -59,7 +60,7 @@ class MongoSettlementStore:
         return await self._timelines.find(query, sort=[("_id", 1)], limit=limit).to_list()
 
     async def merged_into(self, survivors: list[str]) -> dict[str, list[dict[str, Any]]]:
-        """The timelines merged into these, chains followed, by the survivor's `_id`."""
+        """The timelines merged into these, now or before, chains followed, by the survivor's `_id`."""
         return await merged_timelines(self._timelines, survivors)
 
     async def expired(self, homes: Sequence[int], now: int, limit: int) -> dict[str, str]:
@@ -71,23 +72,27 @@ class MongoSettlementStore:
 
     # ---------------------------------------------------------------- what came out
 
-    async def write(self, settled: Sequence[Settled], now: int) -> list[str]:
+    async def write(self, settled: Sequence[Settled], now: int) -> None:
         """Replaces contributions and assessments, and adds the differences to the sums.
 
-        Returns the `_id`s of timelines that no longer are the survivors of a merge they were:
-        they must be settled, too. Results computed from older timelines than the stored ones
-        are left out.
+        Results computed from older timelines than the stored ones are left out.
         """
 
-        async def transaction(session: Session) -> list[str]:
+        async def transaction(session: Session) -> None:
             ids = [s.id for s in settled]
             found = await self._contributions.find({"_id": {"$in": ids}}, session=session).to_list()
             stored = {doc["_id"]: doc for doc in found}
             current = [s for s in settled if s.id not in stored or not is_newer(stored[s.id], s.basis)]
             outdated = await self._outdated([s for s in current if s.id not in stored], session)
+            for s in current:
+                if s.id in stored and (lacking := lacks(stored[s.id], s.basis)):
+                    timeline = timeline_id(s.generation.organization_id, s.patient_id)
+                    merged = await merged_timelines(self._timelines, [timeline], session)
+                    if not lacking.isdisjoint(loser["_id"] for losers in merged.values() for loser in losers):
+                        outdated.add(s.id)  # merged into the patient after these timelines were read
             current = [s for s in current if s.id not in outdated]
             if not current:
-                return []
+                return
             changes = increments([(s, stored.get(s.id)) for s in current])
             await self._add(changes, session)
             await self._contributions.bulk_write(
@@ -117,13 +122,8 @@ class MongoSettlementStore:
                 ],
                 session=session,
             )
-            return [
-                before["merged_into"]
-                for s in current
-                if (before := stored.get(s.id)) is not None and before["merged_into"] not in (None, s.merged_into)
-            ]
 
-        return await self._client.with_transaction(transaction)
+        await self._client.with_transaction(transaction)
 
     async def _outdated(self, settled: Sequence[Settled], session: Session) -> set[str]:
         """Of results that would be first ones, those whose timeline is gone or has moved on.
@@ -172,9 +172,3 @@ class MongoSettlementStore:
         ]
         if updates:
             await self._timelines.bulk_write(updates, ordered=False)
-
-    async def mark_dirty(self, ids: Sequence[str], now: int) -> None:
-        """They must be settled (again)."""
-        if ids:
-            update = {"$set": {"dirty": now}, "$inc": {"revision": 1}}
-            await self._timelines.update_many({"_id": {"$in": list(ids)}}, update)

@@ -45,6 +45,11 @@ class MongoTimelineStore:
             name="merged_into",
             partialFilterExpression={"merged_into": {"$exists": True}},
         )
+        await self._timelines.create_index(
+            [("survivors", 1)],
+            name="survivors",
+            partialFilterExpression={"survivors": {"$exists": True}},
+        )
         await self._timelines.create_index([("organization_id", 1), ("_id", 1)], name="organization")
         await self._timelines.create_index(
             [("organization_id", 1), ("contact.created_at", -1), ("_id", 1)], name="newest"
@@ -87,6 +92,7 @@ class MongoTimelineStore:
         if change.field == "contact":
             if change.merged_into is not None:
                 update["$set"]["merged_into"] = change.merged_into
+                update["$addToSet"] = {"survivors": change.merged_into}
             else:
                 update["$unset"] = {"merged_into": ""}
         if upsert:
@@ -135,6 +141,7 @@ class MongoTimelineStore:
             "$inc": {"revision": 1},
         }
         await self._timelines.update_many({"merged_into": timeline}, released, session=session)
+        await self._timelines.update_many({"survivors": timeline}, {"$pull": {"survivors": timeline}}, session=session)
         if "stands_as" in marker:
             done = {"_id": marker["_id"], "organization_id": organization}
             await self._erasures.replace_one({"_id": marker["_id"]}, done, session=session)
@@ -148,6 +155,8 @@ class MongoTimelineStore:
             patient_id=stands_as,
             erased_at=marker["erased_at"],
         )
+        if found.get("survivors"):
+            anonymous["survivors"] = found["survivors"]
         survivor = found.get("merged_into")
         if survivor is not None:
             # Of an erased survivor the anonymous timeline holds these facts already.
@@ -161,13 +170,14 @@ class MongoTimelineStore:
 async def merged_timelines(
     timelines: Collection, survivors: list[str], session: Session = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """The timelines merged into these, chains followed, by the survivor's `_id`."""
+    """The timelines merged into these, now or before, chains followed, by the survivor's `_id`."""
     found: dict[str, list[dict[str, Any]]] = {}
-    pending = [s for s in survivors if s not in found]
+    pending = list(survivors)
     while pending:
-        losers = await timelines.find({"merged_into": {"$in": pending}}, session=session).to_list()
+        losers = await timelines.find({"survivors": {"$in": pending}}, session=session).to_list()
         found.update((survivor, []) for survivor in pending)
         for loser in losers:
-            found[loser["merged_into"]].append(loser)
+            for survivor in set(pending).intersection(loser["survivors"]):
+                found[survivor].append(loser)
         pending = [loser["_id"] for loser in losers if loser["_id"] not in found]
     return found
