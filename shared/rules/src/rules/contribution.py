@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TypeVar
 
-from rules.breakpoints import day_figure_instants, followup_passes, state_instants
+from rules.breakpoints import dated_instants, day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
 from rules.figures import DayFigures, Item, day_items, state_figures
 from rules.settings import RuleSettings
@@ -72,6 +72,7 @@ def _add_changes(
 def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> Iterator[View]:
     assert facts.contact is not None
     first = facts.contact.created_at
+    dated = dated_instants(facts)
     pending = [i for i in instants if i >= first]
     heapify(pending)
     done = first - 1
@@ -81,9 +82,12 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
         if instant <= done:
             continue
         done = instant
-        view = View(facts, settings, instant)
-        if previous is not None:
-            view.follow(previous)
+        if previous is None or instant in dated:
+            view = View(facts, settings, instant)
+            if previous is not None:
+                view.follow(previous)
+        else:
+            view = previous.later(instant)
         previous = view
         yield view
         passes = followup_passes(view) if view.in_scope else None
@@ -92,6 +96,8 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
 
 
 def _difference(new: Mapping[K, int], old: Mapping[K, int]) -> dict[K, int]:
-    names = new.keys() | old.keys()
-    changes = {name: new.get(name, 0) - old.get(name, 0) for name in names}
-    return {name: change for name, change in changes.items() if change}
+    changes = {name: count - old.get(name, 0) for name, count in new.items() if count != old.get(name, 0)}
+    for name, count in old.items():
+        if count and name not in new:
+            changes[name] = -count
+    return changes

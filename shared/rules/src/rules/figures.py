@@ -6,9 +6,11 @@ every change; the constants below are their only spelling.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import cast
 
 from rules.episodes import episodes, in_scope_at
+from rules.facts import Appointment
 from rules.levels import AT_RISK_FROM_DAYS, LEVELS
 from rules.outreach import Attempt
 from rules.view import View
@@ -106,17 +108,25 @@ def recent_appointments(view: View) -> int:
     """Appointments of the last 45 days, not cancelled."""
     if not view.started:
         return 0
-    today, day = view.today, view.calendar.day
-    recent = sum(1 for a in view.attended if today - day(a.starts_at) < RECENT_DAYS)
-    recent += sum(1 for a in view.missed if today - day(a.starts_at) < RECENT_DAYS)
-    if view.unmarked:
-        recent += sum(1 for a in view.unmarked if today - day(a.starts_at) < RECENT_DAYS)
-    return recent
+    return sum(_recent(of, view) for of in (view.attended, view.missed, view.unmarked) if of)
+
+
+def _recent(appointments: Sequence[Appointment], view: View) -> int:
+    """How many of the appointments, which are in order of their starts, are recent."""
+    since = view.calendar.start(view.today - RECENT_DAYS + 1)
+    count = 0
+    for appointment in reversed(appointments):
+        if appointment.starts_at < since:
+            break
+        count += 1
+    return count
 
 
 def is_active(view: View, recent: int) -> bool:
     """An appointment not cancelled in the last 45 days or the next 30."""
-    return recent > 0 or any(view.calendar.day(a.starts_at) - view.today <= COMING_DAYS for a in view.future)
+    if recent or not view.future:
+        return recent > 0
+    return view.calendar.day(view.future[0].starts_at) - view.today <= COMING_DAYS
 
 
 def _count_activity(view: View, figures: dict[str, int]) -> None:

@@ -18,6 +18,9 @@ RECALL_ANSWERED_DAYS_BEFORE = 14
 MISSED_FOLLOWUP_DAYS = 28
 DAYS_FOR_OWN_RHYTHM = 3
 
+_OF_TODAY = ("level", "last_attempt_failed")
+"""What a view keeps that depends on its instant, not only on the facts told by then."""
+
 
 class View:
     """One patient's facts as of T; what is costly is computed when first asked for."""
@@ -66,6 +69,20 @@ class View:
         elif self.reports[: len(told_before)] == told_before:
             self.gathering = earlier.gathering
             self.gathering.add(self.reports[len(told_before) :])
+
+    def later(self, as_of: int) -> "View":
+        """The same facts as of a later instant, where none of them begins, ends or is told in between.
+
+        Then only today moves on: all else that was computed stands.
+        """
+        view = View.__new__(View)
+        kept = view.__dict__
+        kept.update(self.__dict__)
+        for name in _OF_TODAY:
+            kept.pop(name, None)
+        view.as_of = as_of
+        view.today = view.calendar.day(as_of)
+        return view
 
     def _sort_appointments(self, require_mark: bool) -> None:
         as_of = self.as_of
