@@ -14,6 +14,7 @@ from faststream.exceptions import NackMessage
 from shared.assignment import Assignment, Rebalanced
 from shared.clock import Clock
 from shared.dead_letters import DeadLetter, FailureLimit, FailureLimitError, set_aside
+from shared.failpoints import reached
 from shared.faults import describe, is_transient
 from shared.isolation import Patience, handle_patiently
 from shared.kafka import KeyedProducer
@@ -152,7 +153,9 @@ class Consumer:
         self._progress.began()
         well = False
         try:
+            reached("consumer.after_read")
             dead = await self._store(batch.records)
+            reached("consumer.before_commit")
             await self._commit(batch)
             self._limit.count(batch.records, dead)
             well = True
@@ -168,6 +171,7 @@ class Consumer:
         dead = await handle_patiently(
             self._handle, records, self._patience, self._assignment.give_up, self._progress.failed
         )
+        reached("consumer.after_store")
         self._limit.check(records, dead)
         if dead:
             await set_aside(self._producer, dead, self._clock.now())

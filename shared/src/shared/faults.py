@@ -28,6 +28,8 @@ class TransientError(StatedError):
 
 _OF_THE_RECORD = (MessageSizeTooLargeError, RecordTooLargeError, InvalidTopicError)
 
+_DUPLICATE_KEY = 11_000
+
 # BadValue, FailedToParse, TypeMismatch, DocumentValidationFailure, KeyTooLong, BSONObjectTooLarge
 _CODES_OF_THE_DATA = frozenset({2, 9, 14, 121, 17280, 10334, 17419, 17420})
 
@@ -38,7 +40,9 @@ def is_transient(fault: BaseException) -> bool:
     What only the data or our code can have caused is not transient.
     """
     if isinstance(fault, BulkWriteError):
-        return not fault.details.get("writeErrors")
+        codes = {error["code"] for error in fault.details.get("writeErrors") or ()}
+        unsure = bool(fault.details.get("writeConcernErrors"))  # a primary stepped down: nothing is sure to stay
+        return not codes & _CODES_OF_THE_DATA and (unsure or codes != {_DUPLICATE_KEY})
     if isinstance(fault, PyMongoError):
         if isinstance(fault, DuplicateKeyError | DocumentTooLarge):
             return False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from shared.dead_letters import DeadLetter
+from shared.failpoints import reached
 from shared.faults import TransientError, describe, is_transient
 from shared.logs import log_of
 from shared.records import Handler, Record
@@ -60,6 +61,7 @@ async def handle_patiently(
 
     async def handled(part: Sequence[Record]) -> Sequence[DeadLetter]:
         try:
+            reached("consumer.handle")
             return await handle(part)
         except Exception as fault:
             failed(fault)

@@ -28,6 +28,8 @@ CONCERN_ERRORS = {"writeErrors": [], "writeConcernErrors": [{"code": 64}]}
         OperationFailure("not authorized", 13),
         OperationFailure("x", 112),
         BulkWriteError(CONCERN_ERRORS),
+        BulkWriteError(WRITE_ERRORS | {"writeConcernErrors": [{"code": 189}]}),
+        BulkWriteError({"writeErrors": [{"code": 189}], "writeConcernErrors": []}),
         KafkaConnectionError("x"),
         RequestTimedOutError(),
         ConnectionResetError(),

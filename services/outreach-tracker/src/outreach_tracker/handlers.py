@@ -7,6 +7,7 @@ from outreach_tracker.lifecycle import Folded, Report, fold, messages
 from outreach_tracker.store import Change, HistoryStore, PatientHistory
 from shared.clock import Clock
 from shared.consumer import DeadLetter, Handler, Record
+from shared.failpoints import reached
 from shared.faults import TransientError
 from shared.kafka import Outgoing
 from shared.outreach import InvalidEvent, parse_outreach_event
@@ -40,8 +41,10 @@ def create_follow_outreach(store: HistoryStore, publish: Publish, is_known: IsKn
                 key = f"{report.organization_id}:{report.patient_id}"
                 by_patient.setdefault(key, {})[place] = report
         outgoing, refused = await _store(by_patient)
+        reached("tracker.after_store")
         if outgoing:
             await publish(outgoing)
+            reached("tracker.after_publish")
         for place, report in reports.items():
             if id(report) in refused:
                 dead[place] = "too many events of one patient"

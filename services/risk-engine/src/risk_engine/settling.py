@@ -19,6 +19,7 @@ from risk_engine.store.standings import (
     is_current,
 )
 from shared.clock import Clock
+from shared.failpoints import reached
 from shared.faults import describe, is_transient
 from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
@@ -112,6 +113,7 @@ class Settler:
             for generation in generations_of(standings[timeline["organization_id"]])
         ]
         await self._settle(work)
+        reached("settling.before_mark_settled")
         await self._settlements.mark_settled(dirty)
         return True
 
@@ -120,7 +122,9 @@ class Settler:
             return
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
         now = self._clock.now()
-        await self._settlements.write(await self._compute(work, merged, now), now)
+        settled = await self._compute(work, merged, now)
+        reached("settling.before_transaction")
+        await self._settlements.write(settled, now)
 
     async def _compute(
         self,

@@ -77,7 +77,7 @@ class MongoTimelineStore:
             )
         except BulkWriteError as refused:
             errors = refused.details["writeErrors"]
-            if any(error["code"] != DUPLICATE_KEY for error in errors):
+            if refused.details["writeConcernErrors"] or any(error["code"] != DUPLICATE_KEY for error in errors):
                 raise
             # A duplicate `_id`: the guard did not match, since the stored version is as new; or
             # the timeline was inserted by another just now. Without upsert both come out right.
