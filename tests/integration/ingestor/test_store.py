@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ingestor.decide import Published
 from ingestor.records import Attendee, Communication, GroupAppointment, MedicalAlert, Patient, Record
-from ingestor.store.documents import Erased, Write
+from ingestor.store.documents import Write
 from ingestor.store.leases import LeaseStore
 from ingestor.store.records import RecordStore
 from ingestor.store.state import CursorStore, Status, StatusStore
@@ -124,16 +125,35 @@ async def test_an_erased_patient_leaves_a_mark_and_nothing_else(records: RecordS
         ],
     )
     await records.write(B, [Write(a_patient("1"), None, 1)])
-    mark = Erased(2**40, for_good=True)
-    await records.erase(A, {"1": mark}, at=2)
-    assert await records.erased(A) == {"1": mark}
+    for _ in range(2):
+        await records.erase(A, ["1"])
+    erased = await records.erased(A)
+    assert ["1" in erased, "2" in erased, None in erased] == [True, False, False]
+    assert await records.erased_among(A, ["1", "2"]) == {"1"}
+    assert await records.erased_among(B, ["1", "2"]) == set()
     assert await records.ids_of(A, "patients") == {"2"}
-    found = await held(records, A, a_patient("1"))
-    assert (found.record, found.published) == (None, None)
+    assert await records.load(A, "patients", ["1"]) == {}
     assert await database["records"].count_documents({"org": A}) == 2
     assert await records.ids_of(B, "patients") == {"1"}
     assert await records.purge(A) == 2
     assert await records.ids_of(B, "patients") == {"1"}, "an id that begins the same is another's"
+
+
+async def test_who_was_merged_into_somebody_is_found_through_chains(records: RecordStore):
+    chain = {"1": None, "2": "1", "3": "2", "4": "9"}
+    people = [replace(a_patient(each), merged_into=into) for each, into in chain.items()]
+    await records.write(A, [Write(person, None, 1) for person in people])
+    assert set(await records.merged_into(A, ["1"])) == {"2", "3"}
+    assert await records.merged_into(B, ["1"]) == {}
+
+
+async def test_everything_can_be_put_in_doubt(records: RecordStore):
+    told = Published("1", "1", "hash", 5, 6)
+    await records.write(A, [Write(a_patient("1"), told, 1), Write(a_patient("2"), None, 1)])
+    await records.doubt_all(A)
+    held = await records.load(A, "patients", ["1", "2"])
+    assert held["1"].published == replace(told, hash="")
+    assert held["2"].published is None
 
 
 async def test_a_cursor_never_moves_back(database: Database):

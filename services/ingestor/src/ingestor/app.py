@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import httpx
 
 from ingestor.cliniko import TIMEOUT_SECONDS
+from ingestor.erasing import Eraser
 from ingestor.runner import Runner
 from ingestor.scheduler import Scheduler
 from ingestor.settings import IngestorSettings
+from ingestor.store.erasures import ErasureRequestStore
 from ingestor.store.intents import IntentStore
 from ingestor.store.leases import LeaseStore
 from ingestor.store.records import RecordStore
@@ -19,7 +21,7 @@ from shared.budget import RequestBudget
 from shared.identity import KeySealer
 from shared.kafka import KeyedProducer, TopicSetup
 from shared.organizations import OrganizationDirectory
-from shared.service import Part, Runtime
+from shared.service import BackgroundTask, Part, Runtime
 
 LINGER_MS = 2
 """A batch is handed to Kafka whole and waited for: to linger longer would only cost time."""
@@ -83,4 +85,6 @@ def create(runtime: Runtime) -> Sequence[Part]:
         overlap_seconds=settings.ingestor_sync_overlap,
         must_stop=scheduler.must_stop,
     )
-    return [topics, producer, http, scheduler]
+    directory = OrganizationDirectory(common["organizations"], monotonic=runtime.clock.monotonic)
+    eraser = Eraser(ErasureRequestStore(common), stores, producer, directory, runtime.clock)
+    return [topics, producer, http, BackgroundTask("erasing", eraser.run, runtime.fail), scheduler]

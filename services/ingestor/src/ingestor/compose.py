@@ -31,6 +31,10 @@ from shared.events import (
 )
 from shared.topics import APPOINTMENTS, COMMUNICATIONS, CONTACTS
 
+MOST_CONDITIONS = 100
+LONGEST_CONDITION = 500
+"""Characters; Cliniko's names have at most 255."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -137,13 +141,16 @@ def contact(patient: Patient, parts: Iterable[Part], names: Names) -> Fact:
 
 
 def health_conditions(parts: Iterable[Part]) -> tuple[str, ...]:
-    """Medical alerts, then cases, each kind in order of creation; those not gone, each once."""
+    """Medical alerts, then cases, each kind in order of creation; those not gone, each once.
+
+    At most so many, and each so long, that the event is one that Kafka takes.
+    """
     conditions = [part for part in parts if isinstance(part, Condition) and part.gone_at is None]
     ordered: list[str] = []
     for kind in (MedicalAlert, PatientCase):
         of_kind = (condition for condition in conditions if isinstance(condition, kind))
-        ordered.extend(each.name for each in sorted(of_kind, key=_by_creation) if each.name)
-    return tuple(dict.fromkeys(ordered))
+        ordered.extend(each.name[:LONGEST_CONDITION] for each in sorted(of_kind, key=_by_creation) if each.name)
+    return tuple(dict.fromkeys(ordered))[:MOST_CONDITIONS]
 
 
 def _by_creation(condition: Condition) -> tuple[int, str]:

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from ingestor.compose import CONTACT, contact
-from ingestor.decide import erased
+from ingestor.decide import Told, erased
 from ingestor.ledger import Ledger, Work
 from ingestor.records import Part, Patient, ReferralSource
-from ingestor.store.documents import Erased, Stored
+from ingestor.store.documents import Stored
 from ingestor.walk import Batch, Read
 
 PARTS = ("medical_alerts", "patient_cases", "referral_sources")
@@ -64,7 +64,7 @@ async def _tell_again(work: Work, ledger: Ledger, touched: Mapping[str, int], fr
 async def take_patients(work: Work, batch: Batch) -> None:
     """Patients were read: their contacts are told."""
     stored = await work.records.load(work.org, "patients", batch.reads)
-    news = [(read, held) for read, held in changed(batch, stored) if not _is_erased(work, read)]
+    news = [(read, held) for read, held in changed(batch, stored) if read.record.id not in work.erased]
     if not news:
         return
     parts = await _parts_of(work, [read.record.id for read, _ in news], ())
@@ -75,14 +75,6 @@ async def take_patients(work: Work, batch: Batch) -> None:
         before = held.published if held else None
         ledger.tell(patient, CONTACT, fact, before, read_at=read.read_at, fresh=True)
     await ledger.settle()
-    for read, _ in news:
-        work.erased.pop(read.record.id, None)
-
-
-def _is_erased(work: Work, read: Read) -> bool:
-    """What was only missed, and is listed again, was not erased: a permission came back."""
-    mark = work.erased.get(read.record.id)
-    return mark is not None and mark.for_good
 
 
 async def _parts_of(work: Work, patients: Collection[str], fresh: Iterable[Part]) -> dict[str, list[Part]]:
@@ -110,52 +102,31 @@ async def rename_referral_sources(work: Work, types: Collection[str], *, read_at
         await ledger.settle()
 
 
-async def erase(
-    work: Work,
-    deletions: Sequence[tuple[str, int | None]],
-    *,
-    read_at: int,
-    for_good: bool,
-) -> int:
-    """Patients (with the instant of deletion, where known) were deleted for good: told once each.
+async def erase(work: Work, deletions: Sequence[tuple[str, int | None]], *, read_at: int) -> int:
+    """Patients (with the instant of deletion, where known) are erased for good: told once each.
 
-    Nothing is held of them afterwards but a mark. Returns how many were news.
+    Who was merged into one of them is the same person, and erased with them. Nothing is held of
+    them afterwards but markers. Returns how many were news.
     """
-    news = {
-        patient: Erased(read_at if deleted_at is None else deleted_at, for_good)
+    erased_at = {
+        patient: read_at if deleted_at is None else deleted_at
         for patient, deleted_at in deletions
         if patient not in work.erased
     }
-    held = await work.records.load(work.org, "patients", news)
-    told = [
-        erased(
-            work.org,
-            patient,
-            erased_at=mark.erased_at,
-            updated_at=_newest_version(held.get(patient), mark),
-            read_at=read_at,
+    if erased_at:
+        held = await work.records.load(work.org, "patients", erased_at)
+        merged = await work.records.merged_into(work.org, erased_at)
+        erased_at |= {patient: max(erased_at.values()) for patient in merged if patient not in work.erased}
+        await work.publish(
+            [_erasure(work, patient, at, (held | merged).get(patient), read_at) for patient, at in erased_at.items()]
         )
-        for patient, mark in news.items()
-    ]
-    confirmed = {
-        patient: Erased(mark.erased_at, for_good=True)
-        for patient, _ in deletions
-        if for_good and (mark := work.erased.get(patient)) is not None and not mark.for_good
-    }
-    await work.publish(told)
-    work.lease.check()
-    await work.records.erase(work.org, news | confirmed, at=read_at)
-    work.erased |= news | confirmed
-    return len(news)
+        work.lease.check()
+    await work.records.erase(work.org, erased_at)
+    work.erased.add(erased_at)
+    return len(erased_at)
 
 
-def _newest_version(held: Stored | None, mark: Erased) -> int:
-    """The version of an erasure: none that was told of the patient may be newer.
-
-    Not newer than needed where the patient was only missed: once listed again, the next read wins.
-    """
+def _erasure(work: Work, patient: str, erased_at: int, held: Stored | None, read_at: int) -> Told:
+    """The event; no version that was told of the patient is newer."""
     told = [each.updated_at for each in ((held.record, held.published) if held else ()) if each is not None]
-    if not told:
-        return mark.erased_at
-    updated_at = max(told)
-    return max(updated_at, mark.erased_at) if mark.for_good else updated_at
+    return erased(work.org, patient, erased_at=erased_at, updated_at=max([erased_at, *told]), read_at=read_at)

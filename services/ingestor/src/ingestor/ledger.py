@@ -1,14 +1,13 @@
 """Tells and holds: the one place where the order *note, publish, be acknowledged, store* is kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ingestor.compose import Fact, Kind, Names, NoFact
 from ingestor.decide import Published, Told, decide
-from ingestor.leases import Lease
-from ingestor.records import Record
+from ingestor.records import OfPatient, Patient, Record
 from ingestor.store.documents import Erased, Write
 from ingestor.store.intents import Intent, IntentStore
 from ingestor.store.records import RecordStore
@@ -23,6 +22,18 @@ KAFKA_PATIENCE_SECONDS = 60.0
 _HEADERS = (("content-type", b"application/cloudevents+json"),)
 
 _log = log_of("ledger")
+
+
+class Permission(Protocol):
+    """What is asked of a lease (`ingestor.leases.Lease`)."""
+
+    def check(self) -> None:
+        """Raises LeaseLostError when somebody else may have it."""
+        ...
+
+    async def confirm(self) -> None:
+        """The same, by asking the database."""
+        ...
 
 
 class Producer(Protocol):
@@ -41,12 +52,16 @@ class Work:
     records: RecordStore
     intents: IntentStore
     producer: Producer
-    lease: Lease
+    lease: Permission
     clock: Clock
     names: Names = field(default_factory=Names)
-    erased: dict[str, Erased] = field(default_factory=dict)
     published: int = 0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    erased: Erased = field(init=False)
+    """Who was erased when the synchronization began, or since then by it."""
+
+    def __post_init__(self) -> None:
+        self.erased = Erased(self.org)
 
     def ledger(self) -> "Ledger":
         """A fresh page for one batch."""
@@ -120,8 +135,13 @@ class Ledger:
         self._dropped.setdefault(record.resource, []).append(record.id)
 
     async def settle(self) -> None:
-        """Notes what is about to be told, tells it, waits for Kafka, then stores it."""
+        """Notes what is about to be told, tells it, waits for Kafka, then stores it.
+
+        Nothing of who was erased meanwhile: looked for before, and once more afterwards, since the
+        marker comes before the deletion.
+        """
         work = self._work
+        self._leave_out(await work.records.erased_among(work.org, self._patients()))
         noted = [await work.intents.note(work.org, self._intents)] if self._intents else []
         await work.publish(self._told)
         work.lease.check()
@@ -131,14 +151,42 @@ class Ledger:
             await work.records.write(work.org, self._writes, guarded=False)
         for resource, ids in self._dropped.items():
             await work.records.forget(work.org, resource, ids)
+        await work.records.erase(work.org, await work.records.erased_among(work.org, self._patients()))
         if noted:
             await work.intents.strike_out(noted)
+
+    def _patients(self) -> set[str]:
+        return {_patient_of_key(told) for told in self._told} | {
+            patient for write in self._writes if (patient := _patient_of(write.record)) is not None
+        }
+
+    def _leave_out(self, erased: Collection[str]) -> None:
+        if not erased:
+            return
+        self._told = [told for told in self._told if _patient_of_key(told) not in erased]
+        self._writes = [write for write in self._writes if _patient_of(write.record) not in erased]
+        self._intents = [intent for intent in self._intents if intent.place is None or intent.place[1] not in erased]
+
+
+def _patient_of(record: Record) -> str | None:
+    if isinstance(record, Patient):
+        return record.id
+    return record.patient if isinstance(record, OfPatient) else None
+
+
+def _patient_of_key(told: Told) -> str:
+    return told.key.decode().partition(":")[2]
 
 
 async def recover(work: Work) -> None:
     """What was being told when a synchronization broke off is told again, whatever it says by then."""
     left_over = await work.intents.left_over(work.org)
-    intents = [intent for each in left_over.values() for intent in each]
+    intents = [
+        intent
+        for each in left_over.values()
+        for intent in each
+        if intent.place is None or intent.place[1] not in work.erased
+    ]
     if intents:
         _log.info("something may have been told and not stored", organization_id=work.org, count=len(intents))
         await work.records.doubt(work.org, intents)

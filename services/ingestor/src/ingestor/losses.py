@@ -53,5 +53,5 @@ async def check_losses(cliniko: Cliniko, work: Work, missing: Collection[str], *
     witness = min(seen, default=None)
     if witness is not None and await cliniko.record("patients", witness, LIFT_ARCHIVED) is None:
         raise SuspiciousLossError("Cliniko gives 404 for patients whom it lists")
-    erased = await erase(work, [(patient, None) for patient in gone], read_at=read_at, for_good=False)
+    erased = await erase(work, [(patient, None) for patient in gone], read_at=read_at)
     _log.info("patients were erased in Cliniko", organization_id=work.org, count=erased)

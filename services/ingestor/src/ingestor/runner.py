@@ -78,6 +78,8 @@ class Runner:
         work = Work(task.org, self._stores.records, self._stores.intents, self._producer, task.lease, self._clock)
         cliniko = self._cliniko(task)
         full_run = await self._full_run(task)
+        if any(request.again for request in task.requests):
+            await self._stores.records.doubt_all(task.org)
         meanwhile = Meanwhile(self._stores, task, cliniko, work, overlap_seconds=self._overlap)
 
         async def report(progress: Progress) -> None:

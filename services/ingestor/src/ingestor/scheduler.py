@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ingestor.due import Due, Pace, due
 from ingestor.errors import LeaseLostError
@@ -75,7 +76,9 @@ class Scheduler:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, float] = {}
         self._gone: set[str] = set()
-        self._purged: set[str] = set()
+        self._purged: dict[str, datetime | None] = {}
+        """Removed organizations of which nothing is held any more, with when they were removed."""
+
         self._loop: asyncio.Task[None] | None = None
         self._looked_at = clock.monotonic()
         self._stopping = False
@@ -123,7 +126,6 @@ class Scheduler:
     async def _look(self) -> None:
         sight = await self._see()
         self._gone = set(sight.removed)
-        self._purged &= self._gone
         await self._refuse_unknown(sight)
         for key_hash in self._keys_with_work(sight):
             if key_hash in self._running:
@@ -148,8 +150,10 @@ class Scheduler:
 
     def _keys_with_work(self, sight: Sight) -> Iterable[str]:
         keys = {each.cliniko.key_hash for each in sight.active.values() if self._due(each, sight) is not Due.NOTHING}
-        to_purge = sight.removed.keys() - self._purged
-        return keys | {sight.removed[org].cliniko.key_hash for org in to_purge}
+        return keys | {each.cliniko.key_hash for each in sight.removed.values() if self._is_to_be_purged(each)}
+
+    def _is_to_be_purged(self, organization: Organization) -> bool:
+        return self._purged.get(organization.id) != organization.removed_at
 
     def _due(self, organization: Organization, sight: Sight) -> Due:
         requests = sight.requests.get(organization.id, [])
@@ -199,8 +203,8 @@ class Scheduler:
         # Looked at again, now that nobody else can be at it: another may just have done it.
         sight = await self._see()
         for organization in sight.removed.values():
-            if organization.cliniko.key_hash == key_hash and organization.id not in self._purged:
-                await self._purge(organization.id)
+            if organization.cliniko.key_hash == key_hash and self._is_to_be_purged(organization):
+                await self._purge(organization)
         sharing = sight.sharing(key_hash)
         per_minute = min((each.requests_per_minute for each in sharing), default=0)
         for organization in sharing:
@@ -219,12 +223,13 @@ class Scheduler:
                 )
             )
 
-    async def _purge(self, org: str) -> None:
-        """Nothing is kept of an organization that was removed."""
+    async def _purge(self, organization: Organization) -> None:
+        """Nothing is kept of an organization that was removed; the status, which others look for, goes last."""
+        org = organization.id
         count = await self._stores.records.purge(org)
         await self._stores.intents.purge(org)
         await self._stores.cursors.purge(org)
         await self._stores.statuses.forget(org)
-        self._purged.add(org)
+        self._purged[org] = organization.removed_at
         if count:
             _log.info("purged", organization_id=org, count=count)

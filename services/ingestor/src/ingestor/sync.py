@@ -55,8 +55,8 @@ class Synchronizer:
         work = self._work
         began_at = work.clock.now()
         run = Run(full_run, await self._cursors.all_of(work.org))
-        await recover(work)
         work.erased = await work.records.erased(work.org)
+        await recover(work)
         await read_names(self._cliniko, work)
         server_time = self._cliniko.server_time
         # The earlier of two clocks: to read twice is harmless.
@@ -86,7 +86,7 @@ class Synchronizer:
                     except UntranslatableError:
                         counts.skipped += 1
                 counts.read += len(page.items)
-                counts.published += await contacts.erase(self._work, deletions, read_at=page.read_at, for_good=True)
+                counts.published += await contacts.erase(self._work, deletions, read_at=page.read_at)
         except (NotThereError, NotFilterableError) as fault:
             _log.info("no list of deleted patients", organization_id=self._work.org, error=fault)
         except UnavailableError as fault:
@@ -112,7 +112,7 @@ class Synchronizer:
             await contacts.take_patients(work, batch)
 
         async def check() -> None:
-            missing = known - seen - work.erased.keys()
+            missing = {patient for patient in known - seen if patient not in work.erased}
             await check_losses(self._cliniko, work, missing, known=len(known), seen=seen)
 
         await lists.follow("patients", take_patients, and_then=check if whole else None)

@@ -1,13 +1,17 @@
 """How records, and what was told of them, are written in MongoDB; nothing is read or written here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ingestor.decide import Published
 from ingestor.records import Part, Record, as_fields, from_fields
 from ingestor.store.intents import Intent
+from shared.erasure import erasure_id
 from shared.mongo import Document
+
+ERASED = "erased"
+"""Stands where records have their resource."""
 
 _SEPARATOR, _AFTER_SEPARATOR = "|", "}"
 """Between organization, resource and id in `_id`; the character after it ends a range."""
@@ -15,7 +19,7 @@ _SEPARATOR, _AFTER_SEPARATOR = "|", "}"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One record as held; `record` None: an erased patient, or only known to have been told of."""
+    """One record as held; `record` None: only known to have been told of."""
 
     id: str
     record: Record | None
@@ -31,12 +35,24 @@ class Write:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
 class Erased:
-    """A patient who was erased; `for_good`: Cliniko's list of deleted ones says so."""
+    """Patients who were erased, for good: known by markers that name nobody."""
 
-    erased_at: int
-    for_good: bool
+    def __init__(self, org: str, markers: Iterable[str] = ()) -> None:
+        self._org = org
+        self._markers = set(markers)
+
+    def __contains__(self, patient: str | None) -> bool:
+        return patient is not None and marker_of(self._org, patient) in self._markers
+
+    def add(self, patients: Iterable[str]) -> None:
+        """They are erased, too."""
+        self._markers.update(marker_of(self._org, patient) for patient in patients)
+
+
+def marker_of(org: str, patient: str) -> str:
+    """What is left of an erased patient's id."""
+    return erasure_id(f"{org}:{patient}")
 
 
 def key_of(org: str, resource: str, record_id: str) -> str:
@@ -55,16 +71,10 @@ def of_kind(org: str, resource: str) -> dict[str, Any]:
     return {"_id": {"$gte": first, "$lt": first[: -len(_SEPARATOR)] + _AFTER_SEPARATOR}}
 
 
-def mark_of(org: str, patient: str, mark: Erased, at: int) -> Document:
+def mark_of(org: str, patient: str) -> Document:
     """What is left of an erased patient."""
-    return {
-        "org": org,
-        "resource": "patients",
-        "id": patient,
-        "erased_at": mark.erased_at,
-        "for_good": mark.for_good,
-        "at": at,
-    }
+    marker = marker_of(org, patient)
+    return {"_id": key_of(org, ERASED, marker), "org": org, "resource": ERASED, "id": marker}
 
 
 def document_of(org: str, write: Write) -> Document:
@@ -107,8 +117,6 @@ def in_doubt(before: Published | None, intents: Sequence[Intent]) -> Published |
 
 def stored_of(document: Document) -> Stored:
     """The record of a document, with what was told of it."""
-    if "erased_at" in document:
-        return Stored(document["id"], None, None)
     told = document.get("p")
     record = record_of(document) if "updated_at" in document else None
     return Stored(document["id"], record, _published(told) if told else None)

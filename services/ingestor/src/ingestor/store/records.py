@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError
 
 from ingestor.records import Part, Record
 from ingestor.store.documents import (
+    ERASED,
     Erased,
     Stored,
     Write,
@@ -22,6 +23,7 @@ from ingestor.store.documents import (
     in_doubt,
     key_of,
     mark_of,
+    marker_of,
     of_kind,
     of_organization,
     record_of,
@@ -51,11 +53,6 @@ class RecordStore:
                 name=name,
                 partialFilterExpression={fields[-1]: {"$exists": True}},
             )
-        await self._records.create_index(
-            [("org", 1), ("erased_at", 1)],
-            name="erased",
-            partialFilterExpression={"erased_at": {"$exists": True}},
-        )
 
     async def load(self, org: str, resource: str, ids: Collection[str]) -> dict[str, Stored]:
         """Those held of the ids, by id."""
@@ -102,15 +99,30 @@ class RecordStore:
         return [record_of(each) for each in found]
 
     async def ids_of(self, org: str, resource: str) -> set[str]:
-        """The ids of all records of a kind, without the erased."""
-        question = {**of_kind(org, resource), "erased_at": None}
-        found = self._records.find(question, {"id": 1}, batch_size=10_000)
+        """The ids of all records of a kind."""
+        found = self._records.find(of_kind(org, resource), {"id": 1}, batch_size=10_000)
         return {each["id"] async for each in found}
 
-    async def erased(self, org: str) -> dict[str, Erased]:
-        """Patients known to be erased."""
-        found = self._records.find({"org": org, "erased_at": {"$exists": True}})
-        return {each["id"]: Erased(each["erased_at"], each["for_good"]) async for each in found}
+    async def erased(self, org: str) -> Erased:
+        """The patients known to be erased."""
+        found = self._records.find(of_kind(org, ERASED), {"id": 1}, batch_size=10_000)
+        return Erased(org, [each["id"] async for each in found])
+
+    async def erased_among(self, org: str, patients: Collection[str]) -> set[str]:
+        """Those of the patients who are erased by now."""
+        by_key = {key_of(org, ERASED, marker_of(org, patient)): patient for patient in patients}
+        found = self._records.find({"_id": {"$in": list(by_key)}}, {"_id": 1})
+        return {by_key[each["_id"]] async for each in found} if by_key else set()
+
+    async def merged_into(self, org: str, survivors: Collection[str]) -> dict[str, Stored]:
+        """The patients who were merged into these, chains followed: the same people once more."""
+        found: dict[str, Stored] = {}
+        pending = set(survivors)
+        while pending:
+            merged = await self._read({**of_kind(org, "patients"), "merged_into": {"$in": sorted(pending)}})
+            pending = merged.keys() - found.keys() - set(survivors)
+            found |= {patient: merged[patient] for patient in pending}
+        return found
 
     async def write(self, org: str, writes: Iterable[Write], *, guarded: bool = True) -> bool:
         """Holds the records from now on; repeating it changes nothing.
@@ -160,23 +172,23 @@ class RecordStore:
         if deletes:
             await self._records.bulk_write(deletes, ordered=False)
 
-    async def erase(self, org: str, marks: Mapping[str, Erased], *, at: int) -> None:
-        """Deletes all that is held of patients and leaves marks: ids, and since when."""
-        patients = list(marks)
+    async def doubt_all(self, org: str) -> None:
+        """Every fact is to be told again when its record is read the next time."""
+        await self._records.update_many({**of_organization(org), "p": {"$exists": True}}, {"$set": {"p.2": ""}})
+
+    async def erase(self, org: str, patients: Collection[str]) -> None:
+        """Leaves markers, then deletes all that is held of the patients; idempotent."""
         if not patients:
             return
+        patients = list(patients)
+        marks = [mark_of(org, patient) for patient in patients]
+        await self._records.bulk_write([ReplaceOne({"_id": mark["_id"]}, mark, upsert=True) for mark in marks])
+        await self.forget(org, "patients", patients)
         await self._records.delete_many({"org": org, "part_of": {"$in": patients}})
         for resource in _FACTS:
             # Reads all of the kind: an index would cost every import more than this ever does.
             named = [{"patient": {"$in": patients}}, {"p.1": {"$in": patients}}]
             await self._records.delete_many({**of_kind(org, resource), "$or": named})
-        await self._records.bulk_write(
-            [
-                ReplaceOne({"_id": key_of(org, "patients", patient)}, mark_of(org, patient, mark, at), upsert=True)
-                for patient, mark in marks.items()
-            ],
-            ordered=False,
-        )
 
     async def purge(self, org: str) -> int:
         """Deletes all that is held of an organization; how many records that were."""

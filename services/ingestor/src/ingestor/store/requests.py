@@ -1,6 +1,6 @@
 """The synchronizations that people asked for: `reengage.sync_requests`, written with the CLI."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ class SyncRequest:
     id: str
     organization_id: str
     full: bool
+    again: bool = False
+    """All facts are to be told anew, changed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class RequestStore:
         if org is not None:
             question["organization_id"] = org
         found = self._requests.find(question, sort=[("requested_at", 1)])
-        return [SyncRequest(str(each["_id"]), each["organization_id"], bool(each.get("full"))) async for each in found]
+        return [_request(each) async for each in found]
 
     async def running(self, ids: Sequence[str]) -> None:
         """They are being served."""
@@ -72,3 +74,8 @@ class RequestStore:
         if ids:
             question = {"_id": {"$in": list(ids)}, "state": {"$in": _OPEN}}
             await self._requests.update_many(question, {"$set": fields})
+
+
+def _request(document: Mapping[str, Any]) -> SyncRequest:
+    full, again = bool(document.get("full")), bool(document.get("again"))
+    return SyncRequest(str(document["_id"]), document["organization_id"], full or again, again)

@@ -114,7 +114,11 @@ class MongoTimelineStore:
         marker = {"_id": erasure_id(timeline), "organization_id": organization_id, "erased_at": erased_at}
         with suppress(DuplicateKeyError):
             await self._erasures.insert_one(marker | {"stands_as": f"erased-{secrets.token_hex(12)}"})
-        await self._transact(lambda session: self._make_anonymous(timeline, organization_id, session))
+        held = {"$or": [{"_id": timeline}, {"survivors": timeline}]}
+        if await self._timelines.find_one(held, {"_id": 1}) is None:  # most whom Cliniko lists as deleted
+            await self._erasures.replace_one({"_id": marker["_id"]}, _done(marker))
+        else:
+            await self._transact(lambda session: self._make_anonymous(timeline, organization_id, session))
 
     async def _make_anonymous(self, timeline: str, organization: str, session: Session) -> None:
         marker = await self._erasures.find_one({"_id": erasure_id(timeline)}, session=session)
@@ -143,8 +147,7 @@ class MongoTimelineStore:
         await self._timelines.update_many({"merged_into": timeline}, released, session=session)
         await self._timelines.update_many({"survivors": timeline}, {"$pull": {"survivors": timeline}}, session=session)
         if "stands_as" in marker:
-            done = {"_id": marker["_id"], "organization_id": organization}
-            await self._erasures.replace_one({"_id": marker["_id"]}, done, session=session)
+            await self._erasures.replace_one({"_id": marker["_id"]}, _done(marker), session=session)
 
     async def _anonymous(self, found: dict[str, Any], marker: dict[str, Any], session: Session) -> dict[str, Any]:
         stands_as = marker["stands_as"]
@@ -165,6 +168,11 @@ class MongoTimelineStore:
             else:
                 anonymous["merged_into"] = survivor
         return anonymous
+
+
+def _done(marker: dict[str, Any]) -> dict[str, Any]:
+    """What is left of a marker: nothing that leads to the anonymous timeline."""
+    return {name: marker[name] for name in ("_id", "organization_id")}
 
 
 async def merged_timelines(
