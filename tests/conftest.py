@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -18,7 +19,12 @@ MARKED = {"integration", "e2e", "faults", "browser"}
 def pytest_configure() -> None:
     """Let SIGTERM end a run as Ctrl-C does: what fixtures started is stopped."""
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _end_once)
+
+
+def _end_once(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # `timeout` and `make` both send it; a second must not cut the cleaning short
+    raise KeyboardInterrupt
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
