@@ -1,0 +1,74 @@
+"""What must be stored of acknowledged records; knows how documents lie, and none of the services' code."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from faults.events import Told
+
+Document = Mapping[str, Any]
+ESCAPES = {"%": "%25", ".": "%2E", "$": "%24", "\0": "%00"}
+HOUR = 3_600_000_000
+
+
+def newest_of(told: Iterable[Told]) -> dict[tuple[str, str], str]:
+    """The greatest version of each fact, by timeline and place."""
+    newest: dict[tuple[str, str], str] = {}
+    for one in told:
+        if one.kind == "fact":
+            key = (one.timeline, one.place)
+            newest[key] = max(newest.get(key, ""), one.version)
+    return newest
+
+
+def stored_version(timeline: Document | None, place: str) -> str:
+    """The version of a fact as it lies in a timeline; empty: there is none."""
+    kind, _, fact_id = place.partition(".")
+    stored = (timeline or {}).get(kind) or {}
+    if fact_id:
+        stored = stored.get("".join(ESCAPES.get(c, c) for c in fact_id)) or {}
+    return str(stored.get("v", ""))
+
+
+def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict[str, int]]:
+    """What the rollups of a generation must hold: {rest of `_id`: {field: sum}}, without zeros."""
+    zone = ZoneInfo(time_zone)
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for contribution in contributions:
+        for instant, changes in contribution["state"]:
+            month, day, hour = _buckets(instant, zone)
+            for counter, n in changes.items():
+                sums["s|"][f"{month}.{counter}"] += n
+                sums[f"s|{month}"][f"{day}.{counter}"] += n
+                sums[f"s|{day}"][f"{hour}.{counter}"] += n
+                sums[f"s|{day}|{hour}"][f"{instant}.{counter}"] += n
+        for instant, belongs_to, changes in contribution["days"]:
+            month, day, hour = _buckets(instant, zone)
+            for counter, n in changes.items():
+                for rollup in (f"d|{month}", f"d|{day}", f"d|{day}|{hour}"):
+                    sums[rollup][f"{belongs_to}.{counter}"] += n
+                sums[f"d|{day}|{hour}"][f"i.{instant}.{belongs_to}.{counter}"] += n
+    return _without_zeros(sums)
+
+
+def rollups(documents: Iterable[Document]) -> dict[str, dict[str, int]]:
+    """The same, as it is stored."""
+    found: dict[str, dict[str, int]] = {}
+    for document in documents:
+        fields = {f"{a}.{c}": n for a, counters in document.get("n", {}).items() for c, n in counters.items()}
+        for instant, days in document.get("i", {}).items():
+            fields |= {f"i.{instant}.{d}.{c}": n for d, counters in days.items() for c, n in counters.items()}
+        found[document["_id"].split("|", 2)[2]] = fields
+    return _without_zeros(found)
+
+
+def _buckets(instant: int, zone: ZoneInfo) -> tuple[str, int, int]:
+    local: date = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).astimezone(zone).date()
+    return local.isoformat()[:7], local.toordinal(), instant // HOUR
+
+
+def _without_zeros(sums: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    kept = {name: {field: n for field, n in fields.items() if n} for name, fields in sums.items()}
+    return {name: fields for name, fields in kept.items() if fields}
