@@ -9,6 +9,6 @@ from support.system import System, running_system
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """The whole stack on real servers, synchronizing every two seconds."""
-    with running_system(SYNC_INTERVAL="2") as running:
+    """The whole stack on real servers."""
+    with running_system() as running:
         yield running

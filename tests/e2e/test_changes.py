@@ -1,14 +1,14 @@
 """A change in Cliniko is visible at the gateway within one synchronization, an outreach event within a second."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from support.clinics import random_clinic
-from support.system import Json, System
+from support.system import A_DAY, Json, System
 
 ORGANIZATION = "org_changes"
 SYNC_SECONDS = 2.0
@@ -24,7 +24,7 @@ def _ago(**span: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def clinic(system: System) -> "Clinic":
+def clinic(system: System) -> Iterator["Clinic"]:
     """A clinic of ten patients who were last seen 20 days ago."""
     served = random_clinic(1, patients=1, end=date(2020, 1, 1), time_zone="UTC")
     cliniko = {kind: [] for kind in served.cliniko}
@@ -40,9 +40,10 @@ def clinic(system: System) -> "Clinic":
         patient = {"id": str(number), "first_name": "Pat", "last_name": f"Number {number}", "created_at": _ago(days=90)}
         found.create("patients", patient)
         found.book(str(number), starts_at=_ago(days=20), created_at=_ago(days=30))
-    system.add_organization(ORGANIZATION, key, {"time_zone": "UTC"})
+    system.add_organization(ORGANIZATION, key, {"time_zone": "UTC", "sync_interval": int(SYNC_SECONDS)})
     system.synchronize(ORGANIZATION)
-    return found
+    yield found
+    system.reengage("org", "set", ORGANIZATION, f"sync_interval={A_DAY}")
 
 
 class Clinic:

@@ -23,7 +23,7 @@ FIRST_PAGE = 200
 def vitoria(system: System) -> tuple[System, Oracle]:
     clinic = vitoria_clinic(VITORIA)
     key = system.serve_clinic({"clinic": "vitoria", "data": str(VITORIA)})
-    system.add_organization("org_vitoria", key, {"time_zone": "America/Sao_Paulo", "sync_interval": 86_400})
+    system.add_organization("org_vitoria", key, {"time_zone": "America/Sao_Paulo"})
     system.synchronize("org_vitoria")
     return system, Oracle(clinic)
 
@@ -32,7 +32,7 @@ def vitoria(system: System) -> tuple[System, Oracle]:
 def medscheduler(system: System) -> tuple[System, Oracle]:
     clinic = medscheduler_clinic(APPOINTMENTS, PATIENTS)
     key = system.serve_clinic({"clinic": "medscheduler", "data": str(DATA)})
-    system.add_organization("org_medscheduler", key, {"time_zone": "Europe/London", "sync_interval": 86_400})
+    system.add_organization("org_medscheduler", key, {"time_zone": "Europe/London"})
     system.synchronize("org_medscheduler")
     return system, Oracle(clinic)
 

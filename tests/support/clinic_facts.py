@@ -136,7 +136,11 @@ def _winners(outreach: list[Record]) -> Iterable[Record]:
     for event in outreach:
         data = event["data"]
         key = (data["patient_id"], event["source"], event["id"])
-        version = (parse_instant(event["time"]), json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False), event)
+        version = (
+            parse_instant(event["time"]),
+            json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+            event,
+        )
         if key not in best or version[:2] < best[key][:2]:
             best[key] = version
     return [version[2] for version in best.values()]

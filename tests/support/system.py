@@ -24,6 +24,8 @@ Json = dict[str, Any]
 
 _FOREIGN = {"MONGODB_URI", "KAFKA_BOOTSTRAP_SERVERS", "REENGAGE_ENCRYPTION_KEYS", "REENGAGE_HOME"}
 REQUESTS_PER_MINUTE = 60_000
+A_DAY = 86_400
+"""Seconds: a clinic of the tests is synchronized when it is asked for, unless it says otherwise."""
 
 
 class CommandFailed(AssertionError):
@@ -82,7 +84,7 @@ class System:
             *("--time-zone", settings["time_zone"]),
             *("--cliniko-api-key", key, "--cliniko-base-url", f"{self.sandbox}/v1"),
         )
-        values = {"cliniko_requests_per_minute": REQUESTS_PER_MINUTE, **settings}
+        values = {"cliniko_requests_per_minute": REQUESTS_PER_MINUTE, "sync_interval": A_DAY, **settings}
         values = {name: value for name, value in values.items() if name not in ("id", "time_zone")}
         self.reengage("org", "set", organization, *(f"{name}={_text(value)}" for name, value in values.items()))
         made = self.reengage("token", "create", "--org", organization, "--role", "admin")
