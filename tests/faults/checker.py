@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -68,11 +68,18 @@ def settle(stack: Stack, publisher: Publisher, within: float) -> float:
         ends, committed = publisher.ends(), publisher.committed()
         behind = {place: end - committed.get(place, 0) for place, end in ends.items() if end > committed.get(place, 0)}
         dirty = stack.direct["risk_engine"]["timelines"].count_documents({"dirty": {"$exists": True}})
-        if not behind and not dirty:
+        building = [s["_id"] for s in stack.direct["risk_engine"]["standings"].find() if not _is_current(stack, s)]
+        if not behind and not dirty and not building:
             return time.monotonic() - began
-        why = f"{dirty} dirty timelines, behind: {behind}"
+        why = f"{dirty} dirty timelines, rebuilding {building}, behind: {behind}"
         time.sleep(0.5)
     raise StackProblemError(f"not everything was consumed within {within:.0f} s: {why}")
+
+
+def _is_current(stack: Stack, standing: Mapping[str, Any]) -> bool:
+    organization = stack.direct["reengage"]["organizations"].find_one({"_id": standing["_id"]})
+    assert organization is not None
+    return bool(standing["settings_revision"] == organization["settings_revision"] and standing["building"] is None)
 
 
 def check(stack: Stack, publisher: Publisher, clinic: Clinic, token: str, seed: int) -> list[str]:

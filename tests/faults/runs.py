@@ -93,9 +93,10 @@ class Suite:
     def run(self, number: int, seed: int, faults: int, only: str | None, deadline: float) -> RunResult:
         """Draws everything from the seed: load, faults, targets, lengths."""
         rng = Random(f"faults {seed}")
-        clinic = random_clinic(seed, patients=30, end=END)
+        clinic = random_clinic(seed, patients=40, end=END)
         organization = clinic.settings["id"]
-        token = self._add_organization(organization, clinic.settings)
+        other = {"active_window_days": clinic.settings["active_window_days"] + 10, "retry_after_days": 3}
+        token = self._add_organization(organization, clinic.settings | other)
         load = events_of(clinic, rng) + poison_of(clinic, rng, POISON)
         rng.shuffle(load)
         feed = self._feeder(load, max(1, len(load) // (3 * faults)))
@@ -104,6 +105,8 @@ class Suite:
         for fault in range(faults):
             if time.monotonic() > deadline:
                 break
+            if fault == faults // 2:
+                self._change_settings(organization, clinic.settings)
             seen.append(self._fault(scene, number, fault, only))
         while load:
             feed()
@@ -198,6 +201,12 @@ class Suite:
             }
         )
         return token
+
+    def _change_settings(self, organization: str, settings: dict[str, Any]) -> None:
+        """From now on all results are to be made anew, beside those that are served."""
+        changed = {f"settings.{name}": value for name, value in settings.items() if name != "id"}
+        update = {"$set": changed, "$inc": {"settings_revision": 1}}
+        self.stack.direct["reengage"]["organizations"].update_one({"_id": organization}, update)
 
     def _ended_by_themselves(self) -> list[str]:
         """Services that gave up: none may, whatever happens around them."""
