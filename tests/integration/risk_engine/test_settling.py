@@ -1,0 +1,159 @@
+"""Two settlers of one organization on a real database: what the simulator found, on the stores themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from risk_engine.changes import Change
+from risk_engine.settling import Settler
+from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
+from risk_engine.store.standings import MongoStandingStore
+from risk_engine.store.timelines import MongoTimelineStore
+from rules.instants import DAY, parse_instant
+from shared.clock import SystemClock
+from shared.mongo import DatabaseClient, open_database_client
+from shared.organizations import ClinikoAccess, Organization, OrganizationDirectory, OrganizationSettings
+from shared.rollups import ROLLUPS
+from shared.timelines import DATABASE, home_partition
+
+NOW = parse_instant("2026-06-01T00:00:00Z")
+
+
+@pytest.fixture
+async def client(mongodb_uri: str) -> AsyncIterator[DatabaseClient]:
+    client = open_database_client(mongodb_uri)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def clinic(client: DatabaseClient, unique_name: str) -> AsyncIterator["Clinic"]:
+    clinic = Clinic(client, unique_name)
+    await clinic.open()
+    yield clinic
+    await clinic.close()
+
+
+class GatedStore(MongoSettlementStore):
+    """Stands still, once it has read what is merged, until it is told to go on."""
+
+    def __init__(self, client: DatabaseClient) -> None:
+        super().__init__(client)
+        self.has_read = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def merged_into(self, survivors: list[str]) -> dict[str, list[dict[str, Any]]]:
+        found = await super().merged_into(survivors)
+        self.has_read.set()
+        await self.goes_on.wait()
+        return found
+
+
+class Clinic:
+    """An organization of two patients; versions are numbers."""
+
+    def __init__(self, client: DatabaseClient, organization: str) -> None:
+        self._client = client
+        self._id = organization
+        self._database = client[DATABASE]
+        self._timelines = MongoTimelineStore(self._database, SystemClock(), client.with_transaction)
+        self._homes = [home_partition(organization)]
+
+    async def open(self) -> None:
+        await self._timelines.create_indexes()
+        await MongoSettlementStore(self._client).create_indexes()
+        organization = Organization(
+            id=self._id,
+            name=self._id,
+            settings=OrganizationSettings(time_zone="UTC"),
+            settings_revision=1,
+            cliniko=ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="x", key_hash="x", contact_email="a@b.c"),
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        await self._client["reengage"]["organizations"].insert_one(organization.document())
+
+    async def close(self) -> None:
+        await self._client["reengage"]["organizations"].delete_one({"_id": self._id})
+        await MongoStandingStore(self._database).purge(self._id)
+
+    def settler(self, store: MongoSettlementStore | None = None) -> Settler:
+        directory = OrganizationDirectory(self._client["reengage"]["organizations"])
+        standings = MongoStandingStore(self._database)
+        settlements = store or MongoSettlementStore(self._client)
+        return Settler(settlements, standings, directory, SystemClock(), lambda: self._homes)
+
+    async def settle(self, settler: Settler | None = None) -> None:
+        settler = settler or self.settler()
+        while await settler.settle_dirty(self._homes):
+            pass
+
+    async def contact(self, patient: str, version: int, into: str | None = None) -> None:
+        fact: dict[str, Any] = {"v": f"{version:020d}", "created_at": NOW - 300 * DAY, "updated_at": NOW, "name": "x"}
+        survivor = None if into is None else f"{self._id}:{into}"
+        if into is not None:
+            fact |= {"merged_at": NOW - 30 * DAY, "merged_into": into}
+        await self._timelines.fold([Change(self._id, patient, "contact", fact["v"], fact, survivor)])
+
+    async def visit(self, patient: str, version: int, days_ago: int) -> None:
+        starts_at = NOW - days_ago * DAY
+        fact = {"v": f"{version:020d}", "id": "a", "order": "a", "created_at": NOW - 200 * DAY, "starts_at": starts_at}
+        await self._timelines.fold([Change(self._id, patient, "appointments.a", fact["v"], fact)])
+
+    async def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Contributions and sums, without what tells how they were made."""
+        of = {"scope": f"{self._id}|1"}
+        contributions = await self._database[CONTRIBUTIONS].find(of).to_list()
+        rollups = await self._database[ROLLUPS].find(of).to_list()
+        added = {c["patient_id"]: (c["state"], c["days"]) for c in contributions}
+        return added, {r["_id"]: _without_zeros(r["n"]) for r in rollups if _without_zeros(r["n"])}
+
+    async def afresh(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The same from nothing: what must have come out."""
+        for name in (CONTRIBUTIONS, ROLLUPS, "assessments"):
+            await self._database[name].delete_many({"scope": f"{self._id}|1"})
+        await self._database["timelines"].update_many({"organization_id": self._id}, {"$set": {"dirty": 1}})
+        await self.settle()
+        return await self.results()
+
+
+def _without_zeros(buckets: dict[str, dict[str, int]]) -> dict[str, Any]:
+    kept = {bucket: {name: n for name, n in counters.items() if n} for bucket, counters in buckets.items()}
+    return {bucket: counters for bucket, counters in kept.items() if counters}
+
+
+async def test_a_settler_that_stood_still_does_not_undo_a_merge(client: DatabaseClient, clinic: Clinic) -> None:
+    for patient in ("loser", "survivor"):
+        await clinic.contact(patient, 1)
+        await clinic.visit(patient, 1, 90)
+    await clinic.settle()
+    await clinic.visit("survivor", 2, 80)
+    store = GatedStore(client)
+    late = asyncio.create_task(clinic.settler(store).settle_dirty(clinic._homes))
+    await store.has_read.wait()
+    await clinic.contact("loser", 2, into="survivor")
+    await clinic.visit("loser", 2, 5)
+    await clinic.settle()
+    store.goes_on.set()
+    await late
+    await clinic.settle()
+    assert await clinic.results() == await clinic.afresh()
+
+
+async def test_an_undone_merge_leaves_nothing_with_any_former_survivor(clinic: Clinic) -> None:
+    for patient in ("loser", "survivor", "other"):
+        await clinic.contact(patient, 1)
+        await clinic.visit(patient, 1, 90)
+    await clinic.visit("loser", 2, 5)
+    await clinic.settle()
+    alone = await clinic.results()
+    await clinic.contact("loser", 2, into="survivor")
+    await clinic.settle()
+    merged = await clinic.results()
+    assert merged != alone
+    await clinic.contact("loser", 3, into="other")
+    await clinic.contact("loser", 4)
+    await clinic.settle()
+    assert await clinic.results() == alone == await clinic.afresh()
