@@ -95,16 +95,22 @@ class MemorySettlements:
     def of(self, organizations: Sequence[str]) -> dict[str, Standing]:
         return {name: self.standings[name] for name in organizations if name in self.standings}
 
-    def create(self, organization: Organization) -> None:
-        first = {"_id": organization.id, **_part(organization, 1), "building": None, "retired": [], "applied_at": None}
+    def create(self, organization: Organization, rebuild: int = 0) -> None:
+        first = {
+            "_id": organization.id,
+            **_part(organization, 1, rebuild),
+            "building": None,
+            "retired": [],
+            "applied_at": None,
+        }
         self.standings.setdefault(organization.id, first)
 
-    def begin_building(self, standing: Standing, organization: Organization) -> None:
+    def begin_building(self, standing: Standing, organization: Organization, rebuild: int = 0) -> None:
         stored, building = self.standings[organization.id], standing["building"]
         if (stored["generation"], stored["building"]) != (standing["generation"], building):
             return
         number = (building or standing)["generation"] + 1
-        stored["building"] = _part(organization, number) | {"after": ""}
+        stored["building"] = _part(organization, number, rebuild) | {"after": ""}
         if building is not None:
             stored["retired"].append(_retired(building, 0))
 

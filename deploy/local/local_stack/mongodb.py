@@ -32,6 +32,7 @@ def prepare(folder: Path, port: int) -> Program:
     ]
     command += ["--wiredTigerCacheSizeGB", str(CACHE_GB), "--oplogSize", "990", "--nounixsocket", "--quiet"]
     command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    command += ["--slowOpSampleRate", "0"]  # the log would tell what a slow operation wrote: patient data
     return Program("mongodb", command)
 
 

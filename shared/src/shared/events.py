@@ -8,6 +8,7 @@ ignored. Models are the source of the JSON Schemas in `contracts/`.
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
 from rules.instants import format_instant, parse_instant
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]

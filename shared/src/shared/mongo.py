@@ -3,7 +3,8 @@
 Writes are `w: majority`, reads see what a majority has, from the primary.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -280,6 +281,13 @@ class DatabaseClient:
                 read_preference=ReadPreference.PRIMARY,
             )
             return result
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """A session whose reads (find, aggregate, distinct) all see one moment, at most minutes ago."""
+        session = self._client.start_session(snapshot=True)
+        async with session if self.driver == "pymongo" else await session as opened:
+            yield opened
 
     async def drop_database(self, name: str) -> None:
         """Deletes a database."""

@@ -71,10 +71,10 @@ def test_an_assessment_stands_from_its_first_to_its_last_instant(seed: int) -> N
 
 
 def _lasting(assessed: Assessment | None) -> object:
-    """All of it but the parts' texts, which name today's number of days."""
+    """All of it but the interval."""
     if assessed is None:
         return None
-    parts = [(part.name, part.points) for part in assessed.parts]
+    parts = list(assessed.parts)
     fields = (assessed.patient_class, assessed.risk_score, assessed.counted_from_day, assessed.next_action_day)
     lists = (assessed.last_attended_day, assessed.active, assessed.with_appointments)
     return (parts, fields, lists, assessed.row, assessed.history)

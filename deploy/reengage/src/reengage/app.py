@@ -2,7 +2,18 @@
 
 import typer
 
-from reengage.commands import dead_letters, diagnosis, keys, organizations, status, synchronization, tokens
+from reengage.commands import (
+    dead_letters,
+    diagnosis,
+    erasing,
+    keys,
+    organizations,
+    rebuilding,
+    status,
+    synchronization,
+    tokens,
+    verifying,
+)
 
 app = typer.Typer(
     name="reengage",
@@ -16,6 +27,9 @@ app.add_typer(organizations.commands, name="org")
 app.add_typer(tokens.commands, name="token")
 app.command("sync")(synchronization.sync)
 app.command("status")(status.status)
+app.command("verify")(verifying.verify)
+app.command("rebuild")(rebuilding.rebuild)
+app.command("erase")(erasing.erase)
 app.add_typer(dead_letters.commands, name="dlq")
 app.command("doctor")(diagnosis.doctor)
 app.add_typer(keys.commands, name="key")

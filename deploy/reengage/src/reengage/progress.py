@@ -1,4 +1,4 @@
-"""A bar on standard error that shows how a synchronization gets on."""
+"""Bars on standard error that show how something long gets on."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -45,3 +45,28 @@ class ProgressBar:
             count="" if done else f"{read}/{total}" if total else str(read),
             published=progress["published"],
         )
+
+
+class CountBar:
+    """Shows what is being done, and how many of how many are done."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=console(stderr=True))
+        self._task: TaskID = self._progress.add_task("", total=0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def show(self, doing: str, done: int, total: int) -> None:
+        """Draws the counts as they are now."""
+        self._progress.update(self._task, description=doing, completed=done, total=max(total, done))

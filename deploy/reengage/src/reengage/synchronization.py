@@ -17,8 +17,11 @@ PATIENCE_WITHOUT_INGESTOR_SECONDS = 15.0
 NO_INGESTOR = "no ingestor is running: start one (`make up`), and look at `reengage status`"
 
 
-async def ask(control: Control, organization_id: str, *, full: bool) -> str:
-    """The id of a new request; CommandError when nobody is there to serve it."""
+async def ask(control: Control, organization_id: str, *, full: bool, again: bool = False) -> str:
+    """The id of a new request; CommandError when nobody is there to serve it.
+
+    `again`: all facts are told anew, changed or not.
+    """
     await organizations.load(control, organization_id)
     if "ingestor" not in await names_of_running(control):
         raise CommandError(NO_INGESTOR)
@@ -28,6 +31,7 @@ async def ask(control: Control, organization_id: str, *, full: bool) -> str:
             "_id": request_id,
             "organization_id": organization_id,
             "full": full,
+            "again": again,
             "requested_at": control.now(),
             "state": "requested",
             "progress": {"resource": None, "read": 0, "total": None, "published": 0},

@@ -54,7 +54,11 @@ def create(runtime: Runtime) -> Sequence[Part]:
     def homes() -> Sequence[int]:
         return sorted({partition for _, partition in consumer.assigned})
 
-    settler = Settler(settlements, MongoStandingStore(database), directory, clock, homes)
+    async def rebuilds() -> dict[str, int]:
+        return {asked["_id"]: asked["number"] for asked in await requests.find({}).to_list()}
+
+    requests = client["reengage"]["rebuild_requests"]
+    settler = Settler(settlements, MongoStandingStore(database), directory, clock, homes, rebuilds)
     return [
         Preparation(runtime.settings.kafka_bootstrap_servers, timelines, settlements),
         producer,

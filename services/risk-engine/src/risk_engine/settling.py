@@ -5,7 +5,7 @@ the transaction lets one of them win and the other find nothing left to add.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,11 @@ UPKEEP_SECONDS = 1.0
 _log = log_of("settling")
 
 
+async def nothing_to_rebuild() -> Mapping[str, int]:
+    """Where nobody asks for it."""
+    return {}
+
+
 class Settler:
     """Runs until cancelled; `homes` tells the partitions that this process owns now."""
 
@@ -46,12 +51,14 @@ class Settler:
         directory: OrganizationDirectory,
         clock: Clock,
         homes: Callable[[], Sequence[int]],
+        rebuilds: Callable[[], Awaitable[Mapping[str, int]]] = nothing_to_rebuild,
     ) -> None:
         self._settlements = settlements
         self._standings = standings
         self._directory = directory
         self._clock = clock
         self._homes = homes
+        self._rebuilds = rebuilds
         self._woken = asyncio.Event()
         self._upkeep_due = 0.0
         self._building: list[str] = []
@@ -195,14 +202,16 @@ class Settler:
     async def _keep_up(self, homes: Sequence[int]) -> None:
         mine = [o for o in await self._directory.active() if home_partition(o.id) in homes]
         standings = await self._standings.of([o.id for o in mine])
+        wanted = await self._rebuilds()
         self._building = []
         for organization in mine:
             standing = standings.get(organization.id)
             if standing is None:
-                await self._standings.create(organization)
+                await self._standings.create(organization, wanted.get(organization.id, 0))
                 continue
-            if not is_current(standing["building"] or standing, organization):
-                await self._standings.begin_building(standing, organization)
+            rebuild = wanted.get(organization.id, 0)
+            if not is_current(standing["building"] or standing, organization, rebuild):
+                await self._standings.begin_building(standing, organization, rebuild)
                 self._building.append(organization.id)
             elif standing["building"] is not None:
                 self._building.append(organization.id)

@@ -89,5 +89,7 @@ def _days_points(days: int) -> int:
 
 
 def _days_reason(view: View) -> str:
+    """Says what stays so for the whole step, however many days into it this is."""
+    first = next(first for first, _ in DAYS_WITHOUT_CONTACT if view.days_since_last_contact >= first)
     since = "last contact" if view.contacts else "no contact since the record was created"
-    return f"{view.days_since_last_contact} days: {since} on {day_text(view.counted_from_day)}"
+    return f"{first} days or more: {since} on {day_text(view.counted_from_day)}"

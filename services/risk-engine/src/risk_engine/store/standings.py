@@ -1,8 +1,9 @@
 """Which results of an organization are served: `risk_engine.standings`, one document each.
 
-generation, settings, settings_revision, rules_version   of the results that are served
-building    null, or {generation, settings, settings_revision, rules_version, after}: results
-            in the making, with the last timeline that was settled for them
+generation, settings, settings_revision, rules_version, rebuild   of the results that are served;
+            `rebuild`: the number of the request (`reengage.rebuild_requests`) that they answer
+building    null, or the same and `after`: results in the making, with the last timeline that was
+            settled for them
 retired     [{generation, at}]: results no longer served, deleted after a while
 applied_at  when the newest fact was applied (µs)
 """
@@ -41,9 +42,13 @@ def generations_of(standing: Standing) -> list[Generation]:
     return found
 
 
-def is_current(part: dict[str, Any], organization: Organization) -> bool:
-    """The results were made with the organization's settings and these rules."""
-    return bool(part["settings_revision"] == organization.settings_revision and part["rules_version"] == RULES_VERSION)
+def is_current(part: dict[str, Any], organization: Organization, rebuild: int = 0) -> bool:
+    """The results were made with the organization's settings and these rules, since the last request."""
+    return bool(
+        part["settings_revision"] == organization.settings_revision
+        and part["rules_version"] == RULES_VERSION
+        and part.get("rebuild", 0) >= rebuild
+    )
 
 
 class MongoStandingStore:
@@ -58,22 +63,22 @@ class MongoStandingStore:
         found = self._standings.find({"_id": {"$in": list(organizations)}})
         return {standing["_id"]: standing for standing in await found.to_list()}
 
-    async def create(self, organization: Organization) -> None:
+    async def create(self, organization: Organization, rebuild: int = 0) -> None:
         """The first standing of an organization; idempotent."""
-        first = _part(organization, 1)
+        first = _part(organization, 1, rebuild)
         with suppress(DuplicateKeyError):
             await self._standings.insert_one(
                 {"_id": organization.id, **first, "building": None, "retired": [], "applied_at": None}
             )
 
-    async def begin_building(self, standing: Standing, organization: Organization) -> None:
+    async def begin_building(self, standing: Standing, organization: Organization, rebuild: int = 0) -> None:
         """Results of a new generation begin beside those that are served."""
         building = standing["building"]
         number = (building or standing)["generation"] + 1
         await self._standings.update_one(
             {"_id": organization.id, "generation": standing["generation"], "building": building},
             {
-                "$set": {"building": _part(organization, number) | {"after": ""}},
+                "$set": {"building": _part(organization, number, rebuild) | {"after": ""}},
                 "$push": {"retired": {"$each": [] if building is None else [_retired(building, 0)]}},
             },
         )
@@ -88,7 +93,7 @@ class MongoStandingStore:
     async def swap(self, standing: Standing, now: int) -> None:
         """What was built is served from now on."""
         building = standing["building"]
-        served = {name: building[name] for name in _PART}
+        served = {name: building[name] for name in _PART if name in building}
         await self._standings.update_one(
             {"_id": standing["_id"], "building.generation": building["generation"]},
             {
@@ -123,15 +128,16 @@ class MongoStandingStore:
             await self._database[name].delete_many({"scope": of_scope})
 
 
-_PART = ("generation", "settings", "settings_revision", "rules_version")
+_PART = ("generation", "settings", "settings_revision", "rules_version", "rebuild")
 
 
-def _part(organization: Organization, generation: int) -> dict[str, Any]:
+def _part(organization: Organization, generation: int, rebuild: int = 0) -> dict[str, Any]:
     return {
         "generation": generation,
         "settings": organization.settings.read_by_rules(),
         "settings_revision": organization.settings_revision,
         "rules_version": RULES_VERSION,
+        "rebuild": rebuild,
     }
 
 

@@ -1,0 +1,114 @@
+"""The law of the sums: every bucket of every rung is the sum of what the patients add. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from reengage.laws.findings import DAYS, SUMS, Violation, first_difference, violation
+from rules.calendar import Calendar, day_text
+from rules.instants import HOUR
+from shared.rollups import Ladder, Rollups, month_of
+
+Buckets = dict[str, Counter[str]]
+
+
+class Expected:
+    """What all contributions add up to, for every rung of both ladders.
+
+    The buckets are filled from the contributions alone, not by the code that increments them.
+    """
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self.buckets: dict[str, dict[str, Any]] = defaultdict(lambda: {"n": defaultdict(Counter)})
+        self.state: dict[int, Counter[str]] = defaultdict(Counter)
+        self.days: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+
+    def add(self, contributed: Mapping[str, Any]) -> None:
+        """One patient's stored contribution."""
+        for instant, changes in contributed["state"]:
+            _add(self.state[instant], changes)
+        for instant, day, changes in contributed["days"]:
+            _add(self.days[instant, day], changes)
+
+    def fill(self) -> None:
+        """Once all are added: the buckets."""
+        for instant, changes in self.state.items():
+            month, day, hour = self._rungs(instant)
+            for name, bucket in (
+                ("s|", month),
+                (f"s|{month}", day),
+                (f"s|{day}", hour),
+                (f"s|{day}|{hour}", instant),
+            ):
+                _add(self.buckets[name]["n"][str(bucket)], changes)
+        for (instant, belongs_to), changes in self.days.items():
+            month, day, hour = self._rungs(instant)
+            for name in (f"d|{month}", f"d|{day}", f"d|{day}|{hour}"):
+                _add(self.buckets[name]["n"][str(belongs_to)], changes)
+            instants = self.buckets[f"d|{day}|{hour}"].setdefault("i", defaultdict(lambda: defaultdict(Counter)))
+            _add(instants[str(instant)][str(belongs_to)], changes)
+
+    def _rungs(self, instant: int) -> tuple[str, int, int]:
+        day = self._calendar.day(instant)
+        return month_of(day), day, instant // HOUR
+
+
+def _add(into: Counter[str], changes: Mapping[str, int]) -> None:
+    for counter, change in changes.items():
+        into[counter] += change
+
+
+def check_bucket(name: str, expected: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Violation]:
+    """What differs in one rollup; `name` is its `_id` behind the scope."""
+    found = []
+    for part in ("n", "i"):
+        wanted, held = _without_zeros(expected.get(part, {})), _without_zeros(stored.get(part, {}))
+        if wanted != held:
+            at = first_difference(wanted, held)
+            found.append(violation(SUMS, rollup=name, bucket=at, expected=wanted.get(at, {}), actual=held.get(at, {})))
+    return found
+
+
+def _without_zeros(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Counters that are zero, and buckets that hold nothing else, count as absent."""
+    kept = {name: _without_zeros(inner) if isinstance(inner, Mapping) else inner for name, inner in value.items()}
+    return {name: inner for name, inner in kept.items() if inner}
+
+
+def check_days(
+    expected: Expected, ladder: Ladder, rollups: Rollups, calendar: Calendar, days: list[int]
+) -> list[Violation]:
+    """Whether a day's figures are the sum of all that was known by its end, by each way of reading."""
+    found = []
+    first, last = min(days), max(days)
+    row = ladder.states(rollups, first, last)
+    for day in days:
+        end = calendar.end(day)
+        wanted: Counter[str] = Counter()
+        for instant, changes in expected.state.items():
+            if instant <= end:
+                _add(wanted, changes)
+        readings = {"trends": row[day], "risk-metrics": ladder.state(rollups, end)}
+        found += [
+            violation(DAYS, day=day_text(day), reading=reading, expected=_nonzero(wanted), actual=_nonzero(figures))
+            for reading, figures in readings.items()
+            if _nonzero(figures) != _nonzero(wanted)
+        ]
+    end = calendar.end(last)
+    known: Counter[tuple[int, str]] = Counter()
+    for (instant, day), changes in expected.days.items():
+        if instant <= end and first <= day <= last:
+            for counter, change in changes.items():
+                known[day, counter] += change
+    read = ladder.days(rollups, first, last, end)
+    if _nonzero(read) != _nonzero(known):
+        day, counter = first_difference(_nonzero(known), _nonzero(read))
+        found.append(
+            violation(DAYS, day=day_text(day), reading=counter, expected=known[day, counter], actual=read[day, counter])
+        )
+    return found
+
+
+def _nonzero(figures: Mapping[Any, int]) -> dict[Any, int]:
+    return {name: count for name, count in figures.items() if count}
