@@ -83,9 +83,15 @@ def kill_all(scene: Scene) -> str:
 
 
 def _doomed(scene: Scene, action: str) -> tuple[str, str]:
-    """One more instance that will come to a named point; its name, and the point."""
+    """One more instance that will come to a named point; its name, and the point.
+
+    An organization is settled by one process: there it must be the only one.
+    """
     service = scene.some_service()
     point = scene.rng.choice(POINTS[service])
+    if point.startswith("settling."):
+        for name in scene.stack.of(service):
+            scene.stack.send(name, signal.SIGTERM)
     return scene.stack.start_service(service, f"{point}:{action}:{scene.rng.choice((0, 0, 1, 3))}"), point
 
 
@@ -119,6 +125,8 @@ def zombie_at_point(scene: Scene) -> str:
         time.sleep(0.5)
     scene.note = "at the point" if _stopped(scene.stack, name) else "elsewhere: the point was not reached"
     scene.stack.send(name, signal.SIGSTOP)
+    scene.complete()
+    scene.feed()
     time.sleep(scene.rng.uniform(*BEYOND_SESSION_SECONDS))
     scene.stack.send(name, signal.SIGCONT)
     time.sleep(1)

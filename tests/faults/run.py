@@ -7,6 +7,7 @@ The same seed draws the same load and the same faults; what processes do meanwhi
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -23,6 +24,8 @@ from faults.runs import RunResult, Suite  # noqa: E402
 
 def main() -> int:
     told = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(told.folder) if told.folder else ROOT / ".cache" / "faults" / f"seed-{told.seed}"
     deadline = time.monotonic() + told.minutes * 60
     results: list[RunResult] = []
