@@ -1,9 +1,8 @@
 """The ingestor as a process of its own, with databases of a test's own and a place to die at.
 
-Environment beside the service's own: TEST_DATABASES (prefix), TEST_CRASH (`after-publishing`: dies
-by SIGKILL when a batch is in Kafka and not yet stored; `in-patients`: at the second batch of
-patients; with a number of batches to let pass after a colon), TEST_LEASE (seconds: shorter than the
-service's own, where a test only waits for the next one).
+Environment beside the service's own and REENGAGE_FAILPOINT: TEST_DATABASES (prefix), TEST_CRASH
+(`in-patients`: dies by SIGKILL at a batch of patients; with a number of batches to let pass after a
+colon), TEST_LEASE (seconds: shorter than the service's own, where a test only waits for the next one).
 """
 
 import os
@@ -53,16 +52,7 @@ def _die(where: str, passes: int) -> None:
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if where == "after-publishing":
-        publish = ledger.Work.publish
-
-        async def published(self: ledger.Work, told: list[ledger.Told]) -> None:
-            await publish(self, told)
-            if told:
-                perhaps()
-
-        ledger.Work.publish = published  # type: ignore[method-assign,assignment]
-    elif where == "in-patients":
+    if where == "in-patients":
         take = contacts.take_patients
 
         async def taken(work: ledger.Work, batch: contacts.Batch) -> None:

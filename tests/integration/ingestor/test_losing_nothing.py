@@ -6,16 +6,17 @@ from collections import Counter
 import pytest
 
 from ingestor import ledger
+from ingestor.outlet import Outlet
 from integration.ingestor.harness import Harness, a_clinic, a_large_clinic, harness, of_type, wait_for
 from local_stack.processes import Process
-from shared.kafka import KeyedProducer, ensure_topics
+from shared.kafka import ensure_topics
 from support.sandbox.state import Sandbox
 
 
 @pytest.mark.parametrize("passes", [0, 2])
 async def test_killed_between_kafka_and_the_store_it_tells_again_and_loses_nothing(world: Harness, passes: int):
     await world.add("org_a", a_large_clinic(world.sandbox, 2_500))
-    doomed = await world.spawn("ingestor-1", TEST_LEASE="4", TEST_CRASH=f"after-publishing:{passes}")
+    doomed = await world.spawn("ingestor-1", TEST_LEASE="4", REENGAGE_FAILPOINT=f"ingestor.after_publish:exit:{passes}")
     assert await doomed.ended() == -signal.SIGKILL
     assert "patients" not in await world.cursors("org_a")
     before = await world.topics.read("org_a")
@@ -39,7 +40,7 @@ async def test_an_incremental_change_survives_a_kill_before_it_is_stored(world: 
     cursors = await world.cursors("org_a")
     clinic.mark("individual_appointments", "201", False)
     clinic.create("medical_alerts", {"patient_id": "102", "name": "Asthma"})
-    doomed = await world.spawn("ingestor-2", TEST_LEASE="4", TEST_CRASH="after-publishing:1")
+    doomed = await world.spawn("ingestor-2", TEST_LEASE="4", REENGAGE_FAILPOINT="ingestor.after_publish:exit:1")
     request = await world.ask("org_a")
     assert await doomed.ended() == -signal.SIGKILL
     assert (await world.cursors("org_a"))["attendees"] == cursors["attendees"]
@@ -80,9 +81,9 @@ async def test_without_kafka_no_cursor_moves_and_nothing_is_lost(
     async with harness(address, mongodb_uri, "motor", unique_name, sandbox, base_url) as world:
         clinic = a_clinic(sandbox)
         await world.add("org_a", clinic)
-        _, producer, *_ = await world.start()
-        assert isinstance(producer, KeyedProducer)
-        producer._patience = 2.0
+        _, outlet, *_ = await world.start()
+        assert isinstance(outlet, Outlet)
+        outlet.producer._patience = 2.0
         await world.until("org_a", "ok")
         await world.topics.read("org_a")
         cursors = await world.cursors("org_a")
@@ -92,6 +93,7 @@ async def test_without_kafka_no_cursor_moves_and_nothing_is_lost(
             answer = await world.answered(await world.ask("org_a"))
             assert answer["state"] == "failed"
             assert "Kafka" in answer["error"]
+            assert "Kafka" in str(outlet.not_ready())
             assert (await world.status("org_a"))["state"] == "failing"
             assert (await world.cursors("org_a"))["patients"] == cursors["patients"]
         finally:
@@ -99,6 +101,7 @@ async def test_without_kafka_no_cursor_moves_and_nothing_is_lost(
         await world.until("org_a", "ok")
         events = await world.topics.read("org_a")
         assert {event["data"]["name"] for event in events} == {"Zara Changed"}
+        assert outlet.not_ready() == []
         assert (await world.cursors("org_a"))["patients"] >= cursors["patients"]
 
 

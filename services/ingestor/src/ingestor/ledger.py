@@ -12,6 +12,7 @@ from ingestor.store.documents import Erased, Write
 from ingestor.store.intents import Intent, IntentStore
 from ingestor.store.records import RecordStore
 from shared.clock import Clock
+from shared.failpoints import reached
 from shared.faults import describe
 from shared.kafka import Outgoing, PublishingError
 from shared.logs import log_of
@@ -144,6 +145,8 @@ class Ledger:
         self._leave_out(await work.records.erased_among(work.org, self._patients()))
         noted = [await work.intents.note(work.org, self._intents)] if self._intents else []
         await work.publish(self._told)
+        if self._told:
+            reached("ingestor.after_publish")
         work.lease.check()
         if not await work.records.write(work.org, self._writes):
             # Somebody read later: another ingestor, or we did and the clock was set back.

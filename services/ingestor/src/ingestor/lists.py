@@ -15,6 +15,7 @@ from ingestor.plan import DELETED_SHOWN_APART, LIFTERS, MAY_BE_ABSENT, Counts, R
 from ingestor.store.requests import Progress
 from ingestor.store.state import CursorStore
 from ingestor.walk import Batch, batch_of, walked
+from shared.failpoints import reached
 from shared.faults import describe
 from shared.logs import log_of
 
@@ -95,6 +96,7 @@ class Lists:
 
     async def move(self, resource: str) -> None:
         """Moves a list's cursor to where the run's cursors go."""
+        reached("ingestor.before_cursor")
         self._work.lease.check()
         full_run = self._run.full_run if self._run.reads_whole(resource) else None
         await self._cursors.move(self._work.org, resource, since=self._run.since, full_run=full_run)
