@@ -7,6 +7,7 @@ import httpx
 
 from ingestor.cliniko import TIMEOUT_SECONDS
 from ingestor.erasing import Eraser
+from ingestor.outlet import Outlet
 from ingestor.runner import Runner
 from ingestor.scheduler import Scheduler
 from ingestor.settings import IngestorSettings
@@ -62,7 +63,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return budgets[key]
 
     topics = TopicSetup(settings.kafka_bootstrap_servers)
-    producer = KeyedProducer(settings.kafka_bootstrap_servers, client_id=runtime.instance, linger_ms=LINGER_MS)
+    outlet = Outlet(KeyedProducer(settings.kafka_bootstrap_servers, client_id=runtime.instance, linger_ms=LINGER_MS))
     http = Http()
     scheduler = Scheduler(
         OrganizationDirectory(common["organizations"]),
@@ -78,7 +79,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
     )
     scheduler.runner = Runner(
         stores,
-        producer,
+        outlet,
         http.client,
         KeySealer.from_text(settings.reengage_encryption_keys),
         runtime.clock,
@@ -86,5 +87,5 @@ def create(runtime: Runtime) -> Sequence[Part]:
         must_stop=scheduler.must_stop,
     )
     directory = OrganizationDirectory(common["organizations"], monotonic=runtime.clock.monotonic)
-    eraser = Eraser(ErasureRequestStore(common), stores, producer, directory, runtime.clock)
-    return [topics, producer, http, BackgroundTask("erasing", eraser.run, runtime.fail), scheduler]
+    eraser = Eraser(ErasureRequestStore(common), stores, outlet, directory, runtime.clock)
+    return [topics, outlet, http, BackgroundTask("erasing", eraser.run, runtime.fail), scheduler]
