@@ -37,7 +37,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
         dead_letters = await fold_into_timelines(records, timelines, knows, producer.publish_all)
-        settler.wake()
+        settler.wake(len(records))
         return dead_letters
 
     consumer = create_consumer(

@@ -5,7 +5,7 @@ the transaction lets one of them win and the other find nothing left to add.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,10 +28,26 @@ from shared.timelines import Document, Merged, home_partition
 BATCH = 250
 """Timelines settled in one transaction."""
 
+LOOK = 1_000
+"""Timelines read at once: while one batch of them is written, the next one is computed."""
+
+FOLDING_RECORDS = 500
+"""So many records folded at once say that more of them wait in Kafka."""
+
+FOLDING_SECONDS = 0.5
+GIVE_WAY = 4.0
+"""While records wait, settling rests so many times as long as it took: facts are stored first, and
+a patient of many new facts is settled once; yet sums follow, however long the backlog."""
+
 IDLE_SECONDS = 0.1
 """Pause between looks for what other processes folded; our own wake us at once."""
 
 UPKEEP_SECONDS = 1.0
+UPKEEP_SHARE = 0.05
+"""Of the time; so with thousands of organizations it comes less often."""
+
+Work = tuple[Document, Generation]
+"""What is settled: a timeline, for a generation."""
 
 _log = log_of("settling")
 
@@ -61,17 +77,20 @@ class Settler:
         self._rebuilds = rebuilds
         self._woken = asyncio.Event()
         self._upkeep_due = 0.0
+        self._folding_until = 0.0
         self._building: list[str] = []
-        self._away = False
 
-    def wake(self) -> None:
-        """There is something to settle."""
+    def wake(self, records: int = 0) -> None:
+        """There is something to settle: so many records were folded just now."""
+        waiting = records >= FOLDING_RECORDS
+        self._folding_until = self._clock.monotonic() + FOLDING_SECONDS if waiting else 0.0
         self._woken.set()
 
     async def run(self) -> None:
         """Settles for ever; waits transient faults out."""
         pause = IDLE_SECONDS
         while True:
+            began = self._clock.monotonic()
             try:
                 busy = await self.step()
                 pause = IDLE_SECONDS
@@ -82,6 +101,17 @@ class Settler:
                 busy, pause = False, min(pause * 2, 5.0)
             if not busy:
                 await self._idle(pause)
+            elif self._folding:
+                await self._give_way(self._clock.monotonic() - began)
+
+    @property
+    def _folding(self) -> bool:
+        return self._clock.monotonic() < self._folding_until
+
+    async def _give_way(self, spent: float) -> None:
+        until = self._clock.monotonic() + GIVE_WAY * spent
+        while self._folding and self._clock.monotonic() < until:
+            await self._idle(FOLDING_SECONDS)
 
     async def _idle(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -94,9 +124,10 @@ class Settler:
         if not homes:
             return False
         busy = await self.settle_dirty(homes)
-        if self._clock.monotonic() >= self._upkeep_due:
+        if (began := self._clock.monotonic()) >= self._upkeep_due:
             await self._keep_up(homes)
-            self._upkeep_due = self._clock.monotonic() + UPKEEP_SECONDS
+            ended = self._clock.monotonic()
+            self._upkeep_due = ended + max(UPKEEP_SECONDS, (ended - began) / UPKEEP_SHARE)
         if not busy and await self.renew_expired(homes):
             busy = True
         for organization_id in list(self._building):
@@ -108,48 +139,62 @@ class Settler:
 
     async def settle_dirty(self, homes: Sequence[int]) -> bool:
         """Settles the timelines that have waited longest; False when there was none."""
-        dirty = await self._settlements.dirty(homes, BATCH)
+        dirty = await self._settlements.dirty(homes, BATCH if self._folding else LOOK)
         if not dirty:
             return False
         timelines = await self._with_survivors(dirty)
         standings = await self._standings_of({t["organization_id"] for t in timelines})
-        known = [t for t in timelines if t["organization_id"] in standings]
-        work = [
-            (timeline, generation)
-            for timeline in known
-            for generation in generations_of(standings[timeline["organization_id"]])
-        ]
-        await self._settle(work)
+        await self._settle(_work(timelines, standings))
         reached("settling.before_mark_settled")
         await self._settlements.mark_settled(dirty)
         return True
 
-    async def _settle(self, work: Sequence[tuple[Document, Generation]]) -> None:
-        if not work:
-            return
-        merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
+    async def _settle(self, work: Sequence[Work]) -> None:
         now = self._clock.now()
-        settled = await self._compute(work, merged, now)
-        reached("settling.before_transaction")
-        await self._settlements.write(settled, now)
 
-    async def _compute(
+        async def write(settled: Sequence[Settled]) -> None:
+            reached("settling.before_transaction")
+            await self._settlements.write(settled, now)
+
+        await self._in_turn(work, now, write)
+
+    async def _in_turn(
         self,
-        work: Sequence[tuple[Document, Generation]],
-        merged: Merged,
+        work: Sequence[Work],
         now: int,
+        write: Callable[[Sequence[Settled]], Coroutine[Any, Any, None]],
         *,
         with_contribution: bool = True,
+    ) -> set[str]:
+        """Computes and writes batch by batch, one ahead of the other; the `_id`s of the results."""
+        if not work:
+            return set()
+        merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
+        ids: set[str] = set()
+        writing: asyncio.Task[None] | None = None
+        try:
+            for first in range(0, len(work), BATCH):
+                batch = work[first : first + BATCH]
+                settled = await self._compute(batch, merged, now, with_contribution=with_contribution)
+                ids.update(s.id for s in settled)
+                if writing is not None:
+                    await writing
+                if first + BATCH < len(work):
+                    writing = asyncio.create_task(write(settled))
+                else:
+                    await write(settled)
+        finally:
+            if writing is not None:
+                await asyncio.wait([writing])
+        return ids
+
+    async def _compute(
+        self, work: Sequence[Work], merged: Merged, now: int, *, with_contribution: bool = True
     ) -> list[Settled]:
         def compute() -> list[Settled]:
             return [
                 settle(
-                    timeline,
-                    merged,
-                    generation,
-                    as_of=now,
-                    home=home_partition(generation.organization_id),
-                    with_contribution=with_contribution,
+                    timeline, merged, generation, as_of=now, home=timeline["home"], with_contribution=with_contribution
                 )
                 for timeline, generation in work
             ]
@@ -180,21 +225,14 @@ class Settler:
     async def renew_expired(self, homes: Sequence[int]) -> bool:
         """Renews assessments whose interval has passed; False when there was none."""
         now = self._clock.now()
-        expired = await self._settlements.expired(homes, now, BATCH)
+        expired = await self._settlements.expired(homes, now, LOOK)
         if not expired:
             return False
         timelines = await self._settlements.of_patients(sorted(set(expired.values())))
         standings = await self._standings.of(sorted({t["organization_id"] for t in timelines}))
-        work = [
-            (timeline, generation)
-            for timeline in timelines
-            if timeline["organization_id"] in standings
-            for generation in generations_of(standings[timeline["organization_id"]])
-        ]
-        merged = await self._settlements.merged_into([t["_id"] for t in timelines])
-        renewed = await self._compute(work, merged, now, with_contribution=False)
-        await self._settlements.refresh(renewed)
-        await self._settlements.let_stand(expired.keys() - {s.id for s in renewed})
+        work = _work(timelines, standings)
+        renewed = await self._in_turn(work, now, self._settlements.refresh, with_contribution=False)
+        await self._settlements.let_stand(expired.keys() - renewed)
         return True
 
     # ---------------------------------------------------------------- generations
@@ -234,3 +272,9 @@ class Settler:
         generation = generation_of(standing, building)
         await self._settle([(timeline, generation) for timeline in timelines])
         await self._standings.built_to(standing, timelines[-1]["_id"])
+
+
+def _work(timelines: Sequence[Document], standings: dict[str, Standing]) -> list[Work]:
+    """Each timeline with the generations that must follow it; none for organizations unknown."""
+    generations = {organization: generations_of(standing) for organization, standing in standings.items()}
+    return [(timeline, one) for timeline in timelines for one in generations.get(timeline["organization_id"], ())]

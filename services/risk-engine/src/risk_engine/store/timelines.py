@@ -1,7 +1,8 @@
 """Timelines in MongoDB: every fact is one guarded update, so no reader's copy can overwrite it.
 
 A fact is set where the stored version is older; the guard is part of the update's filter, which
-MongoDB checks again when it writes. So two processes that own a partition at once, a replay, or
+MongoDB checks again when it writes. Facts of one patient that come together are set together, or
+one by one where not all of them are newer. So two processes that own a partition at once, a replay, or
 a late record change nothing.
 """
 
@@ -68,41 +69,29 @@ class MongoTimelineStore:
 
     async def fold(self, changes: Sequence[Change]) -> None:
         """Stores the changes durably; one that is not newer than what is stored changes nothing."""
-        if not changes:
-            return
         now = self._clock.now()
+        patients: dict[str, list[Change]] = {}
+        for change in changes:
+            patients.setdefault(change.timeline, []).append(change)
+        together = list(patients.values())
+        refused = await self._write([_update(of, now) for of in together])
+        # A duplicate `_id`: a guard did not match, since some stored version is as new; or the
+        # timeline was inserted by another just now. One by one and without upsert all come out right.
+        alone = [[change] for number in refused for change in together[number]]
+        await self._write([_update(of, now, upsert=False) for of in alone])
+
+    async def _write(self, updates: Sequence[UpdateOne]) -> list[int]:
+        """Those of the updates, by number, whose guards refused them."""
+        if not updates:
+            return []
         try:
-            await self._timelines.bulk_write(
-                [self._update(change, now, upsert=True) for change in changes], ordered=False
-            )
+            await self._timelines.bulk_write(updates, ordered=False)
         except BulkWriteError as refused:
             errors = refused.details["writeErrors"]
             if refused.details["writeConcernErrors"] or any(error["code"] != DUPLICATE_KEY for error in errors):
                 raise
-            # A duplicate `_id`: the guard did not match, since the stored version is as new; or
-            # the timeline was inserted by another just now. Without upsert both come out right.
-            again = [self._update(changes[e["index"]], now, upsert=False) for e in errors]
-            await self._timelines.bulk_write(again, ordered=False)
-
-    def _update(self, change: Change, now: int, *, upsert: bool) -> UpdateOne:
-        update: dict[str, Any] = {
-            "$set": {change.field: change.fact, "dirty": now},
-            "$inc": {"revision": 1},
-        }
-        if change.field == "contact":
-            if change.merged_into is not None:
-                update["$set"]["merged_into"] = change.merged_into
-                update["$addToSet"] = {"survivors": change.merged_into}
-            else:
-                update["$unset"] = {"merged_into": ""}
-        if upsert:
-            update["$setOnInsert"] = {
-                "organization_id": change.organization_id,
-                "patient_id": change.patient_id,
-                "home": home_partition(change.organization_id),
-            }
-        newer = {"$not": {"$gte": change.version}}
-        return UpdateOne({"_id": change.timeline, f"{change.field}.v": newer}, update, upsert=upsert)
+            return [error["index"] for error in errors]
+        return []
 
     async def erase(self, organization_id: str, patient_id: str, erased_at: int) -> None:
         """Replaces the patient's timeline by an anonymous one; a second time changes nothing.
@@ -173,6 +162,28 @@ class MongoTimelineStore:
 def _done(marker: dict[str, Any]) -> dict[str, Any]:
     """What is left of a marker: nothing that leads to the anonymous timeline."""
     return {name: marker[name] for name in ("_id", "organization_id")}
+
+
+def _update(changes: Sequence[Change], now: int, *, upsert: bool = True) -> UpdateOne:
+    """One update of one patient's timeline: all of these facts are newer than what is stored, or none is set."""
+    guarded: dict[str, Any] = {"_id": changes[0].timeline}
+    update: dict[str, Any] = {"$set": {"dirty": now}, "$inc": {"revision": 1}}
+    for change in changes:
+        guarded[f"{change.field}.v"] = {"$not": {"$gte": change.version}}
+        update["$set"][change.field] = change.fact
+        if change.field == "contact":
+            if change.merged_into is not None:
+                update["$set"]["merged_into"] = change.merged_into
+                update["$addToSet"] = {"survivors": change.merged_into}
+            else:
+                update["$unset"] = {"merged_into": ""}
+    if upsert:
+        update["$setOnInsert"] = {
+            "organization_id": changes[0].organization_id,
+            "patient_id": changes[0].patient_id,
+            "home": home_partition(changes[0].organization_id),
+        }
+    return UpdateOne(guarded, update, upsert=upsert)
 
 
 async def merged_timelines(
