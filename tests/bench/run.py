@@ -13,6 +13,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "deploy/local")]
 
 from bench.consumption import consumption  # noqa: E402
 from bench.freshness import freshness  # noqa: E402
+from bench.reads import reads  # noqa: E402
 from bench.report import Figure, Report  # noqa: E402
 from bench.scale_out import clinics, scale_out  # noqa: E402
 from bench.stack import Stack, running  # noqa: E402
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Section] = {
     "freshness": freshness,
     "scale-out": scale_out,
     "clinics": clinics,
+    "reads": reads,
 }
 
 

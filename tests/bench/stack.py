@@ -14,7 +14,6 @@ from typing import Any
 import pymongo
 
 from local_stack import artifacts, environment, processes, servers
-from local_stack.instances import Heartbeats
 from local_stack.processes import Process, Program
 from local_stack.settings import ROOT, Settings
 from shared.identity import new_token
@@ -48,26 +47,30 @@ class Stack:
         return self.settings.kafka_bootstrap_servers
 
     def start(self, service: str, *command: str, **variables: str) -> Process:
-        """Starts one more process of a service (or another program in its stead) and waits until it is ready."""
+        """Starts one more process of a service (or another program in its stead) and waits until it is ready.
+
+        It says so in its log; what it tells MongoDB is of no use where its clock is ahead.
+        """
         instance = f"{service}-{uuid.uuid4().hex[:6]}"
         values: Mapping[str, str] = {**environment.of_instance(self.settings, instance), **variables}
         program = Program(instance, command or [self.settings.programs / service], values)
         process = processes.start(program, logs=self.settings.logs, run=self.settings.run)
         self.services.append(process)
-        beats = Heartbeats(self.settings.mongodb_uri)
         deadline = time.monotonic() + READY_WITHIN
-        while beats.states().get((instance, process.pid)) != "ready":
+        while '"event": "ready"' not in self.output_of(process):
             if not process.alive() or time.monotonic() > deadline:
                 log = processes.tail(self.settings.logs / f"{instance}.log")
                 raise RuntimeError(f"{instance} does not become ready:\n{log}")
             time.sleep(0.02)
-        beats.close()
         return process
 
     def run(self, name: str, *command: str) -> Process:
         """Starts a program of the benchmarks; its output goes to `output_of`."""
         path = f"{ROOT / 'tests'}:{ROOT / 'deploy/local'}"
-        values = {**environment.of_instance(self.settings, name), "PYTHONPATH": path}
+        values = {
+            **environment.of_instance(self.settings, name),
+            "PYTHONPATH": f"{path}:{os.environ.get('PYTHONPATH', '')}",
+        }
         process = processes.start(Program(name, command, values), logs=self.settings.logs, run=self.settings.run)
         self.services.append(process)
         return process

@@ -1,0 +1,140 @@
+"""Many patients without the hours that publishing them would take: copies of some that came the real way.
+
+What the risk engine has settled for one organization is copied by MongoDB itself, under other ids of
+patients or of organizations. Sums are copied with it: times the number of copies where the patients are
+of one organization, as they are where each copy is another one. So copies agree with what the engine
+would have settled, but for their variety: a copy has the same history as its original.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import IndexModel
+
+from bench import load
+from bench.consumption import GROUP, wait_settled
+from bench.publishing import Group, publish
+from bench.stack import Stack
+from shared.clock import SystemClock
+from shared.timelines import home_partition
+
+BY_PATIENT = ("timelines", "contributions", "assessments")
+Document = dict[str, Any]
+
+
+async def make_real(stack: Stack, sizes: dict[str, int]) -> None:
+    """Organizations whose patients came through Kafka, settled by the risk engine, which ends then."""
+    stack.add_organizations(*sizes)
+    engine = stack.start(GROUP)
+    of = [patient for name, size in sizes.items() for patient in load.patients(name, size)]
+    total = await publish(stack.kafka, load.events_of(of, seed=4, now=SystemClock().now()))
+    async with Group(stack.kafka, GROUP) as group:
+        await group.watch(total, within=300, alive=engine.alive)
+    await wait_settled(stack, within=300, alive=engine.alive)
+    stack.stop(engine)
+
+
+def enlarge(stack: Stack, original: str, name: str, copies: int) -> None:
+    """An organization with every patient of the original so many times."""
+    stack.add_organizations(name)
+    database = stack.database
+    made = [_copy(name, f"x{number:03d}") for number in range(copies)]
+    for collection in BY_PATIENT:
+        database[collection].aggregate(
+            [
+                {"$match": {_FIELD_OF_ORIGINAL[collection]: _of(collection, original)}},
+                {"$set": {"copy": made}},
+                {"$unwind": "$copy"},
+                {"$replaceWith": _copied(collection)},
+                {"$unset": "copy"},
+                {"$merge": {"into": collection, "whenMatched": "fail"}},
+            ]
+        )
+    rollups = [
+        {"_id": name + rollup["_id"].removeprefix(original), "scope": f"{name}|1"}
+        | {ladder: times(rollup[ladder], copies) for ladder in ("n", "i") if ladder in rollup}
+        for rollup in database["rollups"].find({"scope": f"{original}|1"})
+    ]
+    database["rollups"].insert_many(rollups, ordered=False)
+    _copy_standing(stack, original, [name])
+
+
+def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
+    """As many organizations like the original beside all others; the seconds it took.
+
+    Each collection is written anew without its indexes, which are built in one go after that.
+    """
+    began = time.monotonic()
+    stack.add_organizations(*names)
+    database = stack.database
+    made = [_copy(name, "") for name in names]
+    for collection in (*BY_PATIENT, "rollups"):
+        keys = [
+            IndexModel(list(index.pop("key").items()), **{k: v for k, v in index.items() if k not in ("v", "ns")})
+            for index in list(database[collection].list_indexes())
+            if index["name"] != "_id_"
+        ]
+        database[collection].drop_indexes()
+        is_of_original = {"$eq": [f"${_FIELD_OF_ORIGINAL[collection]}", _of(collection, original)]}
+        database[collection].aggregate(
+            [
+                {"$set": {"copy": {"$cond": [is_of_original, [None, *made], [None]]}}},
+                {"$unwind": {"path": "$copy", "preserveNullAndEmptyArrays": True}},
+                {"$replaceWith": {"$cond": [{"$ifNull": ["$copy", False]}, _copied(collection), "$$ROOT"]}},
+                {"$unset": "copy"},
+                {"$out": collection},
+            ],
+            allowDiskUse=True,
+        )
+        database[collection].create_indexes(keys)
+    _copy_standing(stack, original, names)
+    return time.monotonic() - began
+
+
+def _copy(name: str, suffix: str) -> Document:
+    return {"organization": name, "suffix": suffix, "home": home_partition(name)}
+
+
+_FIELD_OF_ORIGINAL = {
+    "timelines": "organization_id",
+    "contributions": "scope",
+    "assessments": "scope",
+    "rollups": "scope",
+}
+
+
+def _of(collection: str, original: str) -> str:
+    return original if collection == "timelines" else f"{original}|1"
+
+
+def _copied(collection: str) -> Document:
+    """The document as the copy in its field `copy` says."""
+    scope = {"$concat": ["$copy.organization", "|1"]}
+    if collection == "rollups":
+        rest = {"$arrayElemAt": [{"$split": ["$_id", "$scope"]}, 1]}
+        return {"$mergeObjects": ["$$ROOT", {"_id": {"$concat": [scope, rest]}, "scope": scope}]}
+    patient = {"$concat": ["$patient_id", "$copy.suffix"]}
+    timeline = {"$concat": ["$copy.organization", ":", patient]}
+    fields: Document = {"patient_id": patient}
+    if collection == "timelines":
+        fields |= {"_id": timeline, "organization_id": "$copy.organization"}
+    else:
+        revision = {"$arrayElemAt": [{"$arrayElemAt": ["$basis", 0]}, 1]}
+        fields |= {"_id": {"$concat": [scope, "|", patient]}, "scope": scope, "basis": [[timeline, revision]]}
+    if collection != "contributions":
+        fields["home"] = "$copy.home"
+    return {"$mergeObjects": ["$$ROOT", fields]}
+
+
+def _copy_standing(stack: Stack, original: str, names: Sequence[str]) -> None:
+    standing = stack.database["standings"].find_one({"_id": original})
+    assert standing is not None
+    stack.database["standings"].insert_many([standing | {"_id": name} for name in names])
+
+
+def times(numbers: Document, factor: int) -> Document:
+    """The same document with every number multiplied."""
+    return {
+        name: times(value, factor) if isinstance(value, dict) else value * factor for name, value in numbers.items()
+    }

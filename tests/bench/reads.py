@@ -1,0 +1,154 @@
+"""What reads cost in a small organization, in a large one, and among a million patients of others."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bench import many, midnight
+from bench.asking import Client, Taken
+from bench.report import Figure, at_most, plain
+from bench.stack import Stack, resident_megabytes
+
+SMALL, BASE, LARGE, STREAMED = "org_small", "org_base", "org_large", "org_streamed"
+PAST = 45
+"""Days back that reads of a past day ask for."""
+
+SUMS: dict[str, tuple[str, dict[str, str]]] = {
+    "risk-metrics": ("risk-metrics", {}),
+    "performance": ("performance", {}),
+    "trends 30d": ("trends", {"period": "30d"}),
+    "trends 1y": ("trends", {"period": "1y"}),
+}
+LISTS: dict[str, dict[str, str]] = {
+    **{f"sort {sort}": {"sort_by": sort} for sort in ("risk_score", "days_since_contact", "next_action_date")},
+    **{f"level {level}": {"risk_level": level} for level in ("critical", "high", "medium", "low", "engaged")},
+    **{
+        f"action {action}": {"action_required": action}
+        for action in ("missed_appt", "overdue_followup", "failed_contact", "no_future_appt")
+    },
+    "with dormant": {"include_dormant": "true"},
+}
+LIST = "patients/prioritized"
+
+SUMS_LIKE, LISTS_LIKE = 1.5, 2.0
+SUMS_MS, LIST_MS, PAST_LIST_SECONDS = 100, 200, 10
+
+Found = dict[str, Taken]
+
+
+async def reads(stack: Stack, *, quick: bool) -> list[Figure]:
+    """Small, large, and both again in a stack with a million patients; then a midnight of those."""
+    sizes = {SMALL: 40, BASE: 100} if quick else {SMALL: 1_000, BASE: 5_000}
+    copies, streamed, clinics, count = (3, 2, 4, 5) if quick else (20, 13, 200, 100)
+    await many.make_real(stack, sizes)
+    many.enlarge(stack, BASE, LARGE, copies)
+    many.enlarge(stack, BASE, STREAMED, streamed)
+    names = [f"org_m{number:03d}" for number in range(clinics)]
+    gateway = stack.start("api-gateway")
+    tokens = {name: stack.token(name) for name in (SMALL, LARGE, STREAMED, names[0])}
+
+    def ask(name: str) -> Found:
+        client = Client(stack.settings.gateway_port, name, tokens[name])
+        found = {**_sums(client, count), **_lists(client, count)}
+        client.close()
+        return found
+
+    ask(SMALL)  # connections, and the code's first use
+    memory = resident_megabytes(gateway)
+    small, large = ask(SMALL), ask(LARGE)
+    figures = [*_compared(f"{sizes[BASE] * copies:,} patients against {sizes[SMALL]:,}", small, large)]
+    figures.append(_flat("gateway's memory after as many reads of the large one", memory, resident_megabytes(gateway)))
+    seconds = many.multiply(stack, BASE, names)
+    patients = stack.database["timelines"].estimated_document_count()
+    figures.append(plain(f"seconds to copy {clinics} organizations ({patients:,} patients in all)", seconds, " s"))
+    ask(SMALL)
+    among_small, among_one, among_large = ask(SMALL), ask(names[0]), ask(LARGE)
+    figures += _compared(f"{sizes[SMALL]:,} patients among a million, against alone", small, among_small)
+    figures += _compared(
+        f"{sizes[BASE] * copies:,} among a million, against {sizes[SMALL]:,} there", among_small, among_large
+    )
+    figures += _compared(f"{sizes[BASE]:,} among a million, against {sizes[SMALL]:,} there", among_small, among_one)
+    figures.append(_flat("gateway's memory then", memory, resident_megabytes(gateway)))
+    figures += _absolute(among_large)
+    figures += _past_lists(
+        stack, Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed
+    )
+    figures.append(plain("gateway's memory after reading a past day's whole lists", resident_megabytes(gateway), " MB"))
+    figures += _sizes(stack)
+    return figures + await midnight.midnight(stack, quick=quick)
+
+
+def _sums(client: Client, count: int) -> Found:
+    day = (datetime.now(UTC).date() - timedelta(days=PAST)).isoformat()
+    found = {}
+    for name, (path, parameters) in SUMS.items():
+        found[f"{name}, now"] = client.time(path, count=count, **parameters)
+        found[f"{name}, past day"] = client.time(path, count=count, **parameters, as_of=day)
+    return found
+
+
+def _lists(client: Client, count: int) -> Found:
+    return {name: client.time(LIST, count=count, **parameters) for name, parameters in LISTS.items()}
+
+
+def _compared(what: str, before: Found, after: Found) -> list[Figure]:
+    figures = []
+    for title, names, bound in (
+        ("sums", [name for name in before if name not in LISTS], SUMS_LIKE),
+        ("first page of prioritized", list(LISTS), LISTS_LIKE),
+    ):
+        ratios = {name: after[name].median / before[name].median for name in names}
+        worst = max(ratios, key=lambda name: ratios[name])
+        figures.append(
+            at_most(
+                f"{what}: {title}, worst median ({worst}: {before[worst].median:.1f} → {after[worst].median:.1f} ms)",
+                ratios[worst],
+                bound,
+                " times",
+            )
+        )
+    return figures
+
+
+def _flat(name: str, before: float, after: float) -> Figure:
+    return Figure(name, f"{before:.0f} → {after:.0f} MB", "flat", after <= before * 1.2 + 20)
+
+
+def _absolute(found: Found) -> list[Figure]:
+    figures = []
+    for name, taken in found.items():
+        bound = LIST_MS if name in LISTS else SUMS_MS
+        figures.append(at_most(f"largest organization, {name} (p99 {taken.p99:.1f} ms)", taken.median, bound, " ms"))
+    return figures
+
+
+def _past_lists(stack: Stack, client: Client, patients: int) -> list[Figure]:
+    spent = []
+    for days in (PAST, 2 * PAST):
+        day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+        began = time.monotonic()
+        status, body = client.get(LIST, as_of=day)
+        assert status == 200, body
+        spent.append(time.monotonic() - began)
+    again = client.time(LIST, count=5, as_of=day)
+    client.close()
+    return [
+        at_most(
+            f"first page of prioritized for a past day, {patients:,} patients", max(spent), PAST_LIST_SECONDS, " s"
+        ),
+        plain("the same again, as the next pages", again.median, " ms"),
+    ]
+
+
+def _sizes(stack: Stack) -> list[Figure]:
+    figures = []
+    for name in (*many.BY_PATIENT, "rollups"):
+        told: dict[str, Any] = stack.database.command("collStats", name, scale=1)
+        figures.append(
+            Figure(
+                f"{name}: {told['count']:,} documents",
+                f"{told['avgObjSize']:,.0f} bytes each; {told['storageSize'] / told['count']:,.0f} stored,"
+                f" {told['totalIndexSize'] / told['count']:,.0f} in {told['nindexes']} indexes",
+            )
+        )
+    return figures
