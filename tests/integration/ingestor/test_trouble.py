@@ -123,12 +123,14 @@ async def test_an_account_without_recalls_is_followed_all_the_same(world: Harnes
     await world.until("org_a", "ok")
 
 
-async def test_recalls_that_cannot_be_filtered_are_read_whole(world: Harness):
+@pytest.mark.parametrize("filters", ["recalls.*updated_at", "recalls.*(updated|archived)_at"])
+async def test_recalls_that_cannot_be_filtered_are_read_whole(world: Harness, filters: str):
     key, clinic = await loaded(world)
-    inject(world, key, {"path": "recalls.*updated_at", "status": 400, "times": 1_000_000})
+    inject(world, key, {"path": filters, "status": 400, "times": 1_000_000})
     clinic.update("recalls", "951", {"recall_at": "2026-04-01"})
     (event,) = await world.sync("org_a")
     assert event["type"] == "recall.changed.v1"
+    assert await world.sync("org_a", full=True) == []
 
 
 async def test_an_account_without_a_list_of_deleted_patients_is_followed_all_the_same(world: Harness):

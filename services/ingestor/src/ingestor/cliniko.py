@@ -32,7 +32,7 @@ TIMEOUT_SECONDS = 20.0
 """Of one request; lists of busy accounts are slow."""
 
 ATTEMPTS = 6
-"""Of one request that fails with 5xx, a timeout or nonsense: about a minute in all."""
+"""Of one request that fails with 5xx, a timeout or nonsense: half a minute of pauses in all."""
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0

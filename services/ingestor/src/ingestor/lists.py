@@ -1,6 +1,7 @@
 """Reads one of Cliniko's lists to its end, and moves its cursor when all it gave is in Kafka."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from ingestor.cliniko import Cliniko, Question
 from ingestor.errors import (
@@ -11,7 +12,7 @@ from ingestor.errors import (
     SuspiciousLossError,
 )
 from ingestor.ledger import Work
-from ingestor.plan import DELETED_SHOWN_APART, LIFTERS, MAY_BE_ABSENT, Counts, Run, changed_since
+from ingestor.plan import DELETED_SHOWN_APART, LIFTERS, MAY_BE_ABSENT, UNDOCUMENTED, Counts, Run, changed_since
 from ingestor.store.requests import Progress
 from ingestor.store.state import CursorStore
 from ingestor.walk import Batch, batch_of, walked
@@ -116,18 +117,24 @@ class Lists:
     async def _read(self, resource: str, take: Take) -> None:
         lifters = LIFTERS[resource]
         if self._run.reads_whole(resource):
-            distinct, total = await self._walk(resource, lifters, take)
+            distinct, total = await self._walk_as_it_can(resource, [lifters], take)
             if total is not None and distinct < total:
                 # A record that was deleted meanwhile moved others to pages that had been read.
-                await self._walk(resource, lifters, take)
+                await self._walk_as_it_can(resource, [lifters], take)
             return
         changed = changed_since("updated_at", self._run.cursors[resource].since)
-        try:
-            await self._walk(resource, (changed, *lifters), take)
-        except NotFilterableError:
-            if resource != "recalls":  # of which no filter is documented
-                raise
-            await self._walk(resource, lifters, take)
+        await self._walk_as_it_can(resource, [(changed, *lifters), lifters], take)
+
+    async def _walk_as_it_can(
+        self, resource: str, questions: Sequence[tuple[str, ...]], take: Take
+    ) -> tuple[int, int | None]:
+        """Walks the list with the first filters; one of undocumented filters with the first that it takes."""
+        if resource in UNDOCUMENTED:
+            for filters in questions:
+                with suppress(NotFilterableError):
+                    return await self._walk(resource, filters, take)
+            return await self._walk(resource, (), take)
+        return await self._walk(resource, questions[0], take)
 
     async def _read_deleted(self, resource: str, take: Take) -> None:
         whole = self._run.reads_whole(resource)

@@ -30,6 +30,9 @@ DELETED_SHOWN_APART = (
 )
 """Lists that can be asked for deleted records: whether they show them otherwise is not known."""
 
+UNDOCUMENTED = ("recalls",)
+"""Lists of which it is not known by what they can be filtered: 400 is no error there."""
+
 MAY_BE_ABSENT = ("recalls", "referral_sources")
 """Lists that an account may not have: then they answer 404, and there is nothing to follow."""
 
