@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from outreach_tracker.erasures import MongoErasures, create_heed_erasures
 from outreach_tracker.handlers import create_follow_outreach
+from outreach_tracker.letters import LetterPurge
 from outreach_tracker.purging import keep_purging
 from outreach_tracker.retelling import Retelling
 from outreach_tracker.store import MongoHistoryStore
@@ -33,7 +34,14 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     own = runtime.databases["outreach_tracker"]
     store = MongoHistoryStore(own)
     follow_outreach = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
-    on_records = create_heed_erasures(follow_outreach, MongoErasures(own), producer.publish_all, is_known)
+
+    async def replayed() -> list[str]:
+        return [each["_id"] for each in await runtime.databases["reengage"]["dlq_replays"].find({}).to_list()]
+
+    purge_letters = LetterPurge(kafka, replayed)
+    on_records = create_heed_erasures(
+        follow_outreach, MongoErasures(own), producer.publish_all, is_known, purge_letters
+    )
     consumer = create_consumer(
         kafka,
         TRACKER_TOPICS,

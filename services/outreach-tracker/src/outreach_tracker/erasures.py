@@ -30,10 +30,21 @@ class Erasures(Protocol):
         ...
 
 
-def create_heed_erasures(follow: Handler, erasures: Erasures, publish: Publish, is_known: IsKnown) -> Handler:
+async def purge_no_letters(keys: Collection[str]) -> None:
+    """For who keeps no dead letters."""
+
+
+def create_heed_erasures(
+    follow: Handler,
+    erasures: Erasures,
+    publish: Publish,
+    is_known: IsKnown,
+    purge_letters: Callable[[Collection[str]], Awaitable[None]] = purge_no_letters,
+) -> Handler:
     """A handler that has `follow` see the reports about everybody but the erased.
 
-    What it leaves out gets a tombstone, and so does what the erased have in the topics so far.
+    What it leaves out gets a tombstone, and so does what the erased have in the topics so far;
+    their dead letters are deleted.
     """
 
     async def heed_erasures(batch: Sequence[Record]) -> list[DeadLetter]:
@@ -45,11 +56,15 @@ def create_heed_erasures(follow: Handler, erasures: Erasures, publish: Publish, 
         for key in sorted(await erasures.erased({_key(record) for record in living})):
             await erasures.erase(key.partition(":")[0], [key])
             gone.add(key)
+        news = set()
         for erased in _erased(batch):
             if await is_known(erased.organization_id):
                 key = record_key(erased.organization_id, erased.patient_id).decode()
                 await erasures.erase(erased.organization_id, [key])
-                gone.add(key)
+                news.add(key)
+        if news:
+            await purge_letters(news)
+        gone |= news
         if gone:
             places = [(topic, key.encode()) for key in gone for topic in (OUTREACH_EVENTS, OUTREACH_MESSAGES)]
             await publish(tombstones(places))
