@@ -100,12 +100,13 @@ class Runner:
             await self._stores.cursors.end_full_run(task.org)
             changes["last_full_sync_time"] = now
         await self._stores.statuses.write(task.org, state="ok", last_ended_at=now, resources=_resources(run), **changes)
-        await self._stores.requests.done(task.request_ids)
+        read = sum(counts.read for counts in run.counts.values())
+        await self._stores.requests.done(task.request_ids, Progress("all", read, read, work.published))
         _log.info(
             "synchronized",
             organization_id=task.org,
             full=full_run is not None,
-            read=sum(counts.read for counts in run.counts.values()),
+            read=read,
             published=work.published,
         )
 

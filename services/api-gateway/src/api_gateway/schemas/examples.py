@@ -93,8 +93,11 @@ PATIENT: Example = {
     "last_updated": _AS_OF,
     "as_of": _AS_OF,
     "risk_parts": [
-        {"name": "days_since_contact", "points": 60, "because": "47 days since the visit of 2025-05-14"},
-        {"name": "overdue_followup", "points": 25, "because": "follow-up was due on 2025-06-11"},
+        {"name": "days_without_contact", "points": 50, "because": "45 days or more: last contact on 2025-05-14"},
+        {"name": "missed_appointments", "points": 10, "because": "2 missed since 2025-02-13"},
+        {"name": "overdue_followup", "points": 10, "because": "follow-up was due on 2025-06-11"},
+        {"name": "last_outreach_failed", "points": 5, "because": "no success with the sms message of 2025-06-15"},
+        {"name": "no_future_booking", "points": 10, "because": "nothing is booked"},
     ],
     "timeline": [
         {

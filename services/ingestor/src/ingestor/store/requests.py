@@ -50,17 +50,11 @@ class RequestStore:
 
     async def progress(self, ids: Sequence[str], progress: Progress) -> None:
         """How far they are."""
-        told = {
-            "resource": progress.resource,
-            "read": progress.read,
-            "total": progress.total,
-            "published": progress.published,
-        }
-        await self._set(ids, {"progress": told})
+        await self._set(ids, {"progress": _told(progress)})
 
-    async def done(self, ids: Sequence[str]) -> None:
-        """All they found is in Kafka."""
-        await self._set(ids, {"state": "done", "error": None})
+    async def done(self, ids: Sequence[str], in_all: Progress) -> None:
+        """All they found is in Kafka: so many records of all resources read, so many events published."""
+        await self._set(ids, {"state": "done", "error": None, "progress": _told(in_all)})
 
     async def failed(self, ids: Sequence[str], error: str) -> None:
         """They came to nothing."""
@@ -74,6 +68,15 @@ class RequestStore:
         if ids:
             question = {"_id": {"$in": list(ids)}, "state": {"$in": _OPEN}}
             await self._requests.update_many(question, {"$set": fields})
+
+
+def _told(progress: Progress) -> dict[str, Any]:
+    return {
+        "resource": progress.resource,
+        "read": progress.read,
+        "total": progress.total,
+        "published": progress.published,
+    }
 
 
 def _request(document: Mapping[str, Any]) -> SyncRequest:
