@@ -64,13 +64,16 @@ class Meanwhile:
             report=report,
         )
         await stores.requests.running(requests)
+        published_before = self._work.published
         try:
-            await synchronizer.run(full_run=None)
+            run = await synchronizer.run(full_run=None)
         except (RefusedError, SuspiciousLossError):
             raise
         except ClinikoError as fault:
             _log.warning("changes were not followed", organization_id=self._task.org, error=fault)
             await stores.requests.failed(requests, str(fault))
         else:
-            await stores.requests.done(requests)
+            read = sum(counts.read for counts in run.counts.values())
+            published = self._work.published - published_before
+            await stores.requests.done(requests, Progress("all", read, read, published))
             await stores.statuses.write(self._task.org, last_sync_time=self._work.clock.now())
