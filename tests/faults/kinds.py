@@ -90,8 +90,10 @@ def _doomed(scene: Scene, action: str) -> tuple[str, str]:
     service = scene.some_service()
     point = scene.rng.choice(POINTS[service])
     if point.startswith("settling."):
-        for name in scene.stack.of(service):
+        others = scene.stack.of(service)
+        for name in others:
             scene.stack.send(name, signal.SIGTERM)
+        wait_until(lambda: all(map(scene.stack.dead, others)), 30, "the others end")
     return scene.stack.start_service(service, f"{point}:{action}:{scene.rng.choice((0, 0, 1, 3))}"), point
 
 

@@ -134,6 +134,7 @@ class Suite:
         try:
             seen.target = KINDS[kind][0](scene)
             seen.took_seconds = round(time.monotonic() - began, 1)
+            scene.complete()
             if waits:
                 seen.recovered_seconds = round(self._recovered(), 1)
         except (AssertionError, StackProblemError) as wrong:

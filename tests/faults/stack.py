@@ -145,7 +145,10 @@ class Stack:
         return self.direct["reengage"]["instances"].count_documents({"instance": name, "state": "ready"}) > 0
 
     def send(self, name: str, number: signal.Signals) -> None:
+        """Sends a signal; one that is killed is dead when this returns."""
         self.services[name].send(number)
+        if number == signal.SIGKILL:
+            wait_until(lambda: self.dead(name), 30, f"{name} dies")
 
     def dead(self, name: str) -> bool:
         return not self.services[name].alive()
