@@ -99,7 +99,7 @@ class Suite:
         token = self._add_organization(organization, clinic.settings | other)
         load = events_of(clinic, rng) + poison_of(clinic, rng, POISON)
         rng.shuffle(load)
-        feed = self._feeder(load, max(1, len(load) // (3 * faults)))
+        feed = self._feeder(load, max(1, len(load) // (3 * faults)), rng)
         scene = self._scene(rng, feed)
         seen = []
         for fault in range(faults):
@@ -179,9 +179,12 @@ class Suite:
     def _scene(self, rng: Random, feed: Callable[[], None]) -> Scene:
         return Scene(self.stack, rng, feed, self._outage_seconds)
 
-    def _feeder(self, load: list[Told], count: int) -> Callable[[], None]:
+    def _feeder(self, load: list[Told], count: int, rng: Random) -> Callable[[], None]:
+        good = [told for told in load if told.kind != "poison"]
+
         def feed() -> None:
-            self.publisher.release(load[:count])
+            """The next records; when there are none left, some come again."""
+            self.publisher.release(load[:count] or rng.choices(good, k=count))
             del load[:count]
 
         return feed
