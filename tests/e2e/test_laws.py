@@ -1,6 +1,8 @@
 """`reengage verify` finds what is wrong and names the law; `reengage rebuild` heals it beside the running system."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from support.clinics import random_clinic
+from support.eventually import eventually
 from support.system import CommandFailed, Json, System
 
 TODAY = datetime.now(UTC).date()
@@ -141,6 +144,28 @@ def test_a_spoilt_timeline_is_found_and_told_anew_from_cliniko(clinic: System, d
         timelines.update_one({"_id": found["_id"]}, {"$inc": {f"appointments.{name}.{field}": -shift}})
     assert broken_laws(clinic) & {"contributions", "assessments"}
     clinic.reengage("rebuild", ORGANIZATION, "--from-cliniko")
+    assert broken(clinic) == []
+    assert numbers(clinic) == before
+
+
+async def test_a_rebuild_whose_processes_are_killed_goes_on_and_ends_right(
+    clinic: System, databases: Databases
+) -> None:
+    before = numbers(clinic)
+    number = clinic.reengage("rebuild", ORGANIZATION, "--no-wait")["number"]
+    for instance in databases["reengage"]["instances"].find({"service": {"$in": ["risk-engine", "outreach-tracker"]}}):
+        os.kill(instance["pid"], signal.SIGKILL)
+
+    def swapped() -> None:
+        standing = databases["risk_engine"]["standings"].find_one({"_id": ORGANIZATION})
+        retold = databases["outreach_tracker"]["retold"].find_one({"_id": ORGANIZATION})
+        assert standing is not None
+        assert retold is not None
+        assert (standing["rebuild"], standing["building"]) == (number, None)
+        assert (retold["number"], retold["done"]) == (number, True)
+
+    await eventually(swapped, within=120)
+    clinic.settle()
     assert broken(clinic) == []
     assert numbers(clinic) == before
 
