@@ -31,11 +31,11 @@ async def ask(control: Control, organization_id: str, *, full: bool, again: bool
             "_id": request_id,
             "organization_id": organization_id,
             "full": full,
-            "again": again,
             "requested_at": control.now(),
             "state": "requested",
             "progress": {"resource": None, "read": 0, "total": None, "published": 0},
             "error": None,
+            **({"again": True} if again else {}),
         }
     )
     return request_id
