@@ -32,6 +32,8 @@ def prepare(folder: Path, port: int) -> Program:
     ]
     command += ["--wiredTigerCacheSizeGB", str(CACHE_GB), "--oplogSize", "990", "--nounixsocket", "--quiet"]
     command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    # So long what a killed process was writing keeps others from the same documents: 60 s unless told.
+    command += ["--setParameter", "transactionLifetimeLimitSeconds=15"]
     command += ["--slowOpSampleRate", "0"]  # the log would tell what a slow operation wrote: patient data
     return Program("mongodb", command)
 
