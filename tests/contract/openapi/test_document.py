@@ -111,7 +111,7 @@ def test_a_part_of_the_trends_fits_the_document_without_the_others(metrics: str)
         assert problems_of(schema, part | {name: None})
 
 
-WORKED = Path("/work/shared/data/worked-clinic/expected.json")
+WORKED = Path(__file__).resolve().parents[4] / "shared" / "data" / "worked-clinic" / "expected.json"
 MODELS = {
     "risk-metrics": "RiskMetrics",
     "performance": "Performance",

@@ -17,7 +17,7 @@ from support.sandbox.clinic import Clinic
 from support.sandbox.loaders import load_bodies
 from support.sandbox.options import Options
 
-WORKED = Path("/work/shared/data/worked-clinic")
+WORKED = Path(__file__).resolve().parents[4] / "shared" / "data" / "worked-clinic"
 END = date(2025, 11, 22)
 
 

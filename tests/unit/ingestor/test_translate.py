@@ -13,7 +13,7 @@ from rules.instants import parse_instant
 
 AT = "2026-03-01T01:02:03Z"
 LATER = "2026-03-12T00:45:10Z"
-SAMPLES = Path("/work/shared/reference/cliniko-samples.json")
+SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "reference" / "cliniko-samples.json"
 
 
 def link(path: str) -> dict[str, Any]:
