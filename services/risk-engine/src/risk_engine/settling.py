@@ -5,10 +5,11 @@ the transaction lets one of them win and the other find nothing left to add.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
+from risk_engine.pace import Pace
 from risk_engine.settlement import Generation, Settled, settle
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import (
@@ -25,19 +26,17 @@ from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
 from shared.timelines import Document, Merged, home_partition
 
-BATCH = 250
-"""Timelines settled in one transaction."""
+BATCH, SMALLEST_BATCH = 500, 50
+"""Timelines settled in one transaction: the more, the fewer rollups are touched for each of them."""
 
-LOOK = 1_000
+QUICK_SECONDS, SLOW_SECONDS = 1.0, 3.0
+"""What a transaction may take before the next ones are smaller: MongoDB ends one that lasts too long."""
+
+LOOK = 2_000
 """Timelines read at once: while one batch of them is written, the next one is computed."""
 
-FOLDING_RECORDS = 500
-"""So many records folded at once say that more of them wait in Kafka."""
-
-FOLDING_SECONDS = 0.5
-GIVE_WAY = 4.0
-"""While records wait, settling rests so many times as long as it took: facts are stored first, and
-a patient of many new facts is settled once; yet sums follow, however long the backlog."""
+SWITCH_SECONDS = 0.001
+"""How long the thread that computes keeps the loop waiting, which has to fold meanwhile (Python's own: 5 ms)."""
 
 IDLE_SECONDS = 0.1
 """Pause between looks for what other processes folded; our own wake us at once."""
@@ -75,19 +74,18 @@ class Settler:
         self._clock = clock
         self._homes = homes
         self._rebuilds = rebuilds
-        self._woken = asyncio.Event()
+        self._pace = Pace(clock)
         self._upkeep_due = 0.0
-        self._folding_until = 0.0
+        self._batch = SMALLEST_BATCH
         self._building: list[str] = []
 
     def wake(self, records: int = 0) -> None:
         """There is something to settle: so many records were folded just now."""
-        waiting = records >= FOLDING_RECORDS
-        self._folding_until = self._clock.monotonic() + FOLDING_SECONDS if waiting else 0.0
-        self._woken.set()
+        self._pace.wake(records)
 
     async def run(self) -> None:
         """Settles for ever; waits transient faults out."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         pause = IDLE_SECONDS
         while True:
             began = self._clock.monotonic()
@@ -100,23 +98,9 @@ class Settler:
                 _log.warning("waiting", error=describe(fault))
                 busy, pause = False, min(pause * 2, 5.0)
             if not busy:
-                await self._idle(pause)
-            elif self._folding:
-                await self._give_way(self._clock.monotonic() - began)
-
-    @property
-    def _folding(self) -> bool:
-        return self._clock.monotonic() < self._folding_until
-
-    async def _give_way(self, spent: float) -> None:
-        until = self._clock.monotonic() + GIVE_WAY * spent
-        while self._folding and self._clock.monotonic() < until:
-            await self._idle(FOLDING_SECONDS)
-
-    async def _idle(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        self._woken.clear()
+                await self._pace.idle(pause)
+            else:
+                await self._pace.give_way(self._clock.monotonic() - began)
 
     async def step(self) -> bool:
         """One round of everything; False when nothing was left to do."""
@@ -139,7 +123,7 @@ class Settler:
 
     async def settle_dirty(self, homes: Sequence[int]) -> bool:
         """Settles the timelines that have waited longest; False when there was none."""
-        dirty = await self._settlements.dirty(homes, BATCH if self._folding else LOOK)
+        dirty = await self._settlements.dirty(homes, BATCH if self._pace.folding else LOOK)
         if not dirty:
             return False
         timelines = await self._with_survivors(dirty)
@@ -154,9 +138,19 @@ class Settler:
 
         async def write(settled: Sequence[Settled]) -> None:
             reached("settling.before_transaction")
-            await self._settlements.write(settled, now)
+            began = self._clock.monotonic()
+            try:
+                await self._settlements.write(settled, now)
+            finally:
+                self._size(self._clock.monotonic() - began)
 
         await self._in_turn(work, now, write)
+
+    def _size(self, spent: float) -> None:
+        if spent > SLOW_SECONDS:
+            self._batch = max(SMALLEST_BATCH, self._batch // 2)
+        elif spent < QUICK_SECONDS:
+            self._batch = min(BATCH, self._batch * 2)
 
     async def _in_turn(
         self,
@@ -171,15 +165,16 @@ class Settler:
             return set()
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
         ids: set[str] = set()
+        size = self._batch
         writing: asyncio.Task[None] | None = None
         try:
-            for first in range(0, len(work), BATCH):
-                batch = work[first : first + BATCH]
+            for first in range(0, len(work), size):
+                batch = work[first : first + size]
                 settled = await self._compute(batch, merged, now, with_contribution=with_contribution)
                 ids.update(s.id for s in settled)
                 if writing is not None:
                     await writing
-                if first + BATCH < len(work):
+                if first + size < len(work):
                     writing = asyncio.create_task(write(settled))
                 else:
                     await write(settled)

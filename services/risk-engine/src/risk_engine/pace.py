@@ -1,0 +1,48 @@
+"""When settling has its turn: at once when facts were stored, after them when more of them wait."""
+
+import asyncio
+from contextlib import suppress
+
+from shared.clock import Clock
+
+FOLDING_RECORDS = 500
+"""So many records folded at once say that more of them wait in Kafka."""
+
+FOLDING_SECONDS = 0.5
+"""How long that stands when nothing more is heard of folding."""
+
+REST = 4.0
+"""While records wait, settling rests so many times as long as it took: facts are stored first, and
+a patient of many new facts is settled once; yet sums follow, however long the backlog."""
+
+
+class Pace:
+    """Woken by whoever folds, asked by whoever settles."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._folding_until = 0.0
+
+    def wake(self, records: int) -> None:
+        """So many records were folded just now."""
+        waiting = records >= FOLDING_RECORDS
+        self._folding_until = self._clock.monotonic() + FOLDING_SECONDS if waiting else 0.0
+        self._woken.set()
+
+    @property
+    def folding(self) -> bool:
+        """Records wait in Kafka to be folded."""
+        return self._clock.monotonic() < self._folding_until
+
+    async def idle(self, seconds: float) -> None:
+        """Returns when woken, or after so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+
+    async def give_way(self, spent: float) -> None:
+        """Rests after a turn that took so many seconds, as long as records wait."""
+        until = self._clock.monotonic() + REST * spent
+        while self.folding and self._clock.monotonic() < until:
+            await self.idle(FOLDING_SECONDS)
