@@ -81,18 +81,18 @@ def test_it_would_without_the_comparison_of_the_basis(world: World, monkeypatch:
         check_end(world)
 
 
-def test_a_merge_undone_before_it_was_settled_leaves_nothing(world: World) -> None:
+def test_a_merge_undone_before_the_merged_patient_was_settled_leaves_nothing(world: World) -> None:
+    """Only the survivor was settled with it: it changed just before, and the merge came meanwhile."""
     world.load.contact(MERGED, ALONE)
     world.heal()
     _only(world, "risk-0")
+    world.load.appointment(SURVIVOR, 1, 2)
+    _fold(world, "risk-0")
+    _settle_until(world, "risk-0", "after dirty")
     world.load.contact(MERGED, INTO_SURVIVOR)
     _fold(world, "risk-0")
-    _settle_until(world, "risk-0", "after of_patients")
+    _settle_until(world, "risk-0", "after mark_settled")
     world.load.contact(MERGED, ALONE_AGAIN)
-    _settle_until(world, "risk-0", "merged_into")
-    _settle_until(world, "risk-0", "write")
     _fold(world, "risk-0")
-    _settle_until(world, "risk-0", "after write")
-    _die(world, "risk-0")
     world.heal()
     check_end(world)
