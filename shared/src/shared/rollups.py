@@ -72,33 +72,25 @@ class Ladder:
     def increments(self, net: "Net") -> Increments:
         """What net changes add to every rung of their ladders."""
         into: Increments = {}
+        state: dict[tuple[str, str], dict[str, int]] = {}
+        days: dict[tuple[str, str], dict[str, int]] = {}
         for instant, changes in net.state.items():
             month, day, hour = self._rungs(instant)
-            places = (
-                (self.id("s", ALL), f"n.{month}"),
-                (self.id("s", month), f"n.{day}"),
-                (self.id("s", day), f"n.{hour}"),
-                (self.id("s", day, hour), f"n.{instant}"),
-            )
-            for rollup_id, place in places:
-                fields = into.setdefault(rollup_id, {})
-                for counter, change in changes.items():
-                    field = f"{place}.{counter}"
-                    fields[field] = fields.get(field, 0) + change
+            state[self.id("s", day, hour), f"n.{instant}"] = changes
+            _add(state, (self.id("s", day), f"n.{hour}"), changes)
+            _add(state, (self.id("s", month), f"n.{day}"), changes)
+            _add(state, (self.id("s", ALL), f"n.{month}"), changes)
         for (instant, belongs_to), changes in net.days.items():
             month, day, hour = self._rungs(instant)
-            of_hour = self.id("d", day, hour)
-            places = (
-                (self.id("d", month), f"n.{belongs_to}"),
-                (self.id("d", day), f"n.{belongs_to}"),
-                (of_hour, f"n.{belongs_to}"),
-                (of_hour, f"i.{instant}.{belongs_to}"),
-            )
-            for rollup_id, place in places:
+            of_hour, place = self.id("d", day, hour), f"n.{belongs_to}"
+            days[of_hour, f"i.{instant}.{belongs_to}"] = changes
+            for rollup_id in (of_hour, self.id("d", day), self.id("d", month)):
+                _add(days, (rollup_id, place), changes)
+        for places in (state, days):
+            for (rollup_id, place), changes in places.items():
                 fields = into.setdefault(rollup_id, {})
                 for counter, change in changes.items():
-                    field = f"{place}.{counter}"
-                    fields[field] = fields.get(field, 0) + change
+                    fields[f"{place}.{counter}"] = change
         return into
 
     def _rungs(self, instant: int) -> tuple[str, int, int]:
@@ -194,6 +186,15 @@ def months(first: int, last: int) -> list[str]:
         found.append(month_of(begin))
         begin = first_of_month(begin + 31)
     return found
+
+
+def _add(sums: dict[tuple[str, str], dict[str, int]], place: tuple[str, str], changes: Mapping[str, int]) -> None:
+    found = sums.get(place)
+    if found is None:
+        sums[place] = dict(changes)
+        return
+    for counter, change in changes.items():
+        found[counter] = found.get(counter, 0) + change
 
 
 def _add_difference(into: dict[K, dict[str, int]], before: Changes[K], after: Changes[K]) -> None:

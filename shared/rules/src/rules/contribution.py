@@ -70,6 +70,7 @@ def _add_changes(
 
 
 def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> Iterator[View]:
+    """The views at all instants in order; each is to be used before the next one is asked for."""
     assert facts.contact is not None
     first = facts.contact.created_at
     dated = dated_instants(facts)
@@ -87,7 +88,8 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
             if previous is not None:
                 view.follow(previous)
         else:
-            view = previous.later(instant)
+            view = previous
+            view.move_on(instant)
         previous = view
         yield view
         passes = followup_passes(view) if view.in_scope else None

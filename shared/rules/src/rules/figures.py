@@ -11,7 +11,7 @@ from typing import cast
 
 from rules.episodes import episodes, in_scope_at
 from rules.facts import Appointment
-from rules.levels import AT_RISK_FROM_DAYS, LEVELS
+from rules.levels import AT_RISK_FROM_DAYS, LEVELS, level_of
 from rules.outreach import Attempt
 from rules.view import View
 
@@ -75,6 +75,9 @@ def class_counter(number: int) -> str:
     return f"c{number}"
 
 
+_COUNTERS = tuple(class_counter(number) for number in CLASSES)
+
+
 def counted_from_counter(dormant: bool) -> str:
     """The counter that sums the days from which patients at risk are counted (ordinals)."""
     return "o1" if dormant else "o0"
@@ -96,9 +99,10 @@ def state_figures(view: View) -> dict[str, int]:
     """Counters of the instant; empty when the patient is not in scope."""
     if not view.in_scope:
         return {}
-    dormant = view.dormant
-    figures = {class_counter(patient_class(dormant, view.level, flags_of(view))): 1}
-    if view.at_risk:
+    days = view.days_since_last_contact
+    dormant = not view.future and days > view.settings.active_window_days
+    figures = {_COUNTERS[patient_class(dormant, level_of(days), flags_of(view))]: 1}
+    if days >= AT_RISK_FROM_DAYS:
         figures[counted_from_counter(dormant)] = view.counted_from_day
     _count_activity(view, figures)
     return figures

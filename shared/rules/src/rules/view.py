@@ -70,19 +70,15 @@ class View:
             self.gathering = earlier.gathering
             self.gathering.add(self.reports[len(told_before) :])
 
-    def later(self, as_of: int) -> "View":
-        """The same facts as of a later instant, where none of them begins, ends or is told in between.
+    def move_on(self, as_of: int) -> None:
+        """Becomes the view as of a later instant, where no fact begins, ends or is told in between.
 
         Then only today moves on: all else that was computed stands.
         """
-        view = View.__new__(View)
-        kept = view.__dict__
-        kept.update(self.__dict__)
         for name in _OF_TODAY:
-            kept.pop(name, None)
-        view.as_of = as_of
-        view.today = view.calendar.day(as_of)
-        return view
+            self.__dict__.pop(name, None)
+        self.as_of = as_of
+        self.today = self.calendar.day(as_of)
 
     def _sort_appointments(self, require_mark: bool) -> None:
         as_of = self.as_of
