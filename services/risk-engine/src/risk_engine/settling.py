@@ -6,11 +6,11 @@ the transaction lets one of them win and the other find nothing left to add.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from risk_engine.pace import Pace
-from risk_engine.settlement import Generation, Settled, settle
+from risk_engine.settlement import Settled, settle
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import (
     MongoStandingStore,
@@ -19,6 +19,7 @@ from risk_engine.store.standings import (
     generations_of,
     is_current,
 )
+from risk_engine.turns import BATCH, Turns, Work, Write
 from shared.clock import Clock
 from shared.failpoints import reached
 from shared.faults import describe, is_transient
@@ -26,13 +27,7 @@ from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
 from shared.timelines import Document, Merged, home_partition
 
-BATCH, SMALLEST_BATCH = 500, 50
-"""Timelines settled in one transaction: the more, the fewer rollups are touched for each of them."""
-
-QUICK_SECONDS, SLOW_SECONDS = 1.0, 3.0
-"""What a transaction may take before the next ones are smaller: MongoDB ends one that lasts too long."""
-
-LOOK = 2_000
+LOOK = 4_000
 """Timelines read at once: while one batch of them is written, the next one is computed."""
 
 SWITCH_SECONDS = 0.001
@@ -44,9 +39,6 @@ IDLE_SECONDS = 0.1
 UPKEEP_SECONDS = 1.0
 UPKEEP_SHARE = 0.05
 """Of the time; so with thousands of organizations it comes less often."""
-
-Work = tuple[Document, Generation]
-"""What is settled: a timeline, for a generation."""
 
 _log = log_of("settling")
 
@@ -76,7 +68,7 @@ class Settler:
         self._rebuilds = rebuilds
         self._pace = Pace(clock)
         self._upkeep_due = 0.0
-        self._batch = SMALLEST_BATCH
+        self._turns = Turns(clock)
         self._building: list[str] = []
 
     def wake(self, records: int = 0) -> None:
@@ -138,50 +130,19 @@ class Settler:
 
         async def write(settled: Sequence[Settled]) -> None:
             reached("settling.before_transaction")
-            began = self._clock.monotonic()
-            try:
-                await self._settlements.write(settled, now)
-            finally:
-                self._size(self._clock.monotonic() - began)
+            await self._settlements.write(settled, now)
 
-        await self._in_turn(work, now, write)
+        await self._take(work, now, write)
 
-    def _size(self, spent: float) -> None:
-        if spent > SLOW_SECONDS:
-            self._batch = max(SMALLEST_BATCH, self._batch // 2)
-        elif spent < QUICK_SECONDS:
-            self._batch = min(BATCH, self._batch * 2)
-
-    async def _in_turn(
-        self,
-        work: Sequence[Work],
-        now: int,
-        write: Callable[[Sequence[Settled]], Coroutine[Any, Any, None]],
-        *,
-        with_contribution: bool = True,
-    ) -> set[str]:
-        """Computes and writes batch by batch, one ahead of the other; the `_id`s of the results."""
+    async def _take(self, work: Sequence[Work], now: int, write: Write, *, with_contribution: bool = True) -> set[str]:
         if not work:
             return set()
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
-        ids: set[str] = set()
-        size = self._batch
-        writing: asyncio.Task[None] | None = None
-        try:
-            for first in range(0, len(work), size):
-                batch = work[first : first + size]
-                settled = await self._compute(batch, merged, now, with_contribution=with_contribution)
-                ids.update(s.id for s in settled)
-                if writing is not None:
-                    await writing
-                if first + size < len(work):
-                    writing = asyncio.create_task(write(settled))
-                else:
-                    await write(settled)
-        finally:
-            if writing is not None:
-                await asyncio.wait([writing])
-        return ids
+
+        async def compute(some: Sequence[Work]) -> list[Settled]:
+            return await self._compute(some, merged, now, with_contribution=with_contribution)
+
+        return await self._turns.take(work, compute, write)
 
     async def _compute(
         self, work: Sequence[Work], merged: Merged, now: int, *, with_contribution: bool = True
@@ -226,7 +187,7 @@ class Settler:
         timelines = await self._settlements.of_patients(sorted(set(expired.values())))
         standings = await self._standings.of(sorted({t["organization_id"] for t in timelines}))
         work = _work(timelines, standings)
-        renewed = await self._in_turn(work, now, self._settlements.refresh, with_contribution=False)
+        renewed = await self._take(work, now, self._settlements.refresh, with_contribution=False)
         await self._settlements.let_stand(expired.keys() - renewed)
         return True
 

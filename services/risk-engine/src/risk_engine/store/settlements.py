@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pymongo import DeleteOne, ReplaceOne, UpdateOne
+from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
 
 from risk_engine.settlement import (
     Settled,
@@ -164,11 +164,12 @@ class MongoSettlementStore:
 
     async def mark_settled(self, timelines: Sequence[Document]) -> None:
         """They are dirty no longer, unless they changed meanwhile; erased ones are gone for good."""
-        updates: list[Any] = [
-            DeleteOne({"_id": t["_id"], "revision": t["revision"]})
-            if "erased" in t
-            else UpdateOne({"_id": t["_id"], "revision": t["revision"]}, {"$unset": {"dirty": ""}})
-            for t in timelines
-        ]
+        same: dict[tuple[int, bool], list[str]] = {}
+        for t in timelines:
+            same.setdefault((t["revision"], "erased" in t), []).append(t["_id"])
+        updates: list[Any] = []
+        for (revision, erased), ids in same.items():  # after a backlog many have the same revision
+            of = {"_id": {"$in": ids}, "revision": revision}
+            updates.append(DeleteMany(of) if erased else UpdateMany(of, {"$unset": {"dirty": ""}}))
         if updates:
             await self._timelines.bulk_write(updates, ordered=False)
