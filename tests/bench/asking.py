@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -36,18 +37,25 @@ class Client:
         answer = self._connection.getresponse()
         return answer.status, json.loads(answer.read())
 
-    def time(self, path: str, *, count: int, **parameters: str) -> Taken:
-        """What an answer takes, warm."""
-        spent = []
-        for number in range(WARM_UP + count):
-            began = time.perf_counter()
-            status, body = self.get(path, **parameters)
-            if status != 200:
-                raise RuntimeError(f"{path} answered {status}: {body}")
-            if number >= WARM_UP:
-                spent.append((time.perf_counter() - began) * 1e3)
-        return Taken(median(spent), percentile(spent, 0.99), count)
+    def spent(self, path: str, **parameters: str) -> float:
+        """Milliseconds that one answer took."""
+        began = time.perf_counter()
+        status, body = self.get(path, **parameters)
+        if status != 200:
+            raise RuntimeError(f"{path} answered {status}: {body}")
+        return (time.perf_counter() - began) * 1e3
 
     def close(self) -> None:
         """Disconnects."""
         self._connection.close()
+
+
+def in_turns(clients: Mapping[str, Client], path: str, *, count: int, **parameters: str) -> dict[str, Taken]:
+    """What an answer takes, warm, by client. They ask in turns, so that all meet the same machine."""
+    spent: dict[str, list[float]] = {name: [] for name in clients}
+    for number in range(WARM_UP + count):
+        for name, client in clients.items():
+            took = client.spent(path, **parameters)
+            if number >= WARM_UP:
+                spent[name].append(took)
+    return {name: Taken(median(took), percentile(took, 0.99), count) for name, took in spent.items()}

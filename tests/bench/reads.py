@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench import many, midnight
-from bench.asking import Client, Taken
+from bench.asking import Client, Taken, in_turns
 from bench.report import Figure, at_most, plain
 from bench.stack import Stack, resident_megabytes
 
@@ -47,48 +47,44 @@ async def reads(stack: Stack, *, quick: bool) -> list[Figure]:
     gateway = stack.start("api-gateway")
     tokens = {name: stack.token(name) for name in (SMALL, LARGE, STREAMED, names[0])}
 
-    def ask(name: str) -> Found:
-        client = Client(stack.settings.gateway_port, name, tokens[name])
-        found = {**_sums(client, count), **_lists(client, count)}
-        client.close()
-        return found
+    def ask(*organizations: str) -> list[Found]:
+        clients = {name: Client(stack.settings.gateway_port, name, tokens[name]) for name in organizations}
+        asked = _all(clients, count)
+        for client in clients.values():
+            client.close()
+        return [{kind: taken[name] for kind, taken in asked.items()} for name in organizations]
 
     ask(SMALL)  # connections, and the code's first use
     memory = resident_megabytes(gateway)
-    small, large = ask(SMALL), ask(LARGE)
-    figures = [*_compared(f"{sizes[BASE] * copies:,} patients against {sizes[SMALL]:,}", small, large)]
+    small, large = ask(SMALL, LARGE)
+    all_of_large = sizes[BASE] * copies
+    figures = [*_compared(f"{all_of_large:,} patients against {sizes[SMALL]:,}", small, large)]
     figures.append(_flat("gateway's memory after as many reads of the large one", memory, resident_megabytes(gateway)))
     seconds = many.multiply(stack, BASE, names)
     patients = stack.database["timelines"].estimated_document_count()
     figures.append(plain(f"seconds to copy {clinics} organizations ({patients:,} patients in all)", seconds, " s"))
     ask(SMALL)
-    among_small, among_one, among_large = ask(SMALL), ask(names[0]), ask(LARGE)
-    figures += _compared(f"{sizes[SMALL]:,} patients among a million, against alone", small, among_small)
-    figures += _compared(
-        f"{sizes[BASE] * copies:,} among a million, against {sizes[SMALL]:,} there", among_small, among_large
-    )
+    among_small, among_one, among_large = ask(SMALL, names[0], LARGE)
+    figures += _compared(f"{sizes[SMALL]:,} patients among a million, against alone before", small, among_small)
+    figures += _compared(f"{all_of_large:,} among a million, against {sizes[SMALL]:,} there", among_small, among_large)
     figures += _compared(f"{sizes[BASE]:,} among a million, against {sizes[SMALL]:,} there", among_small, among_one)
     figures.append(_flat("gateway's memory then", memory, resident_megabytes(gateway)))
     figures += _absolute(among_large)
-    figures += _past_lists(
-        stack, Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed
-    )
+    figures += _past_lists(Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed)
     figures.append(plain("gateway's memory after reading a past day's whole lists", resident_megabytes(gateway), " MB"))
     figures += _sizes(stack)
     return figures + await midnight.midnight(stack, quick=quick)
 
 
-def _sums(client: Client, count: int) -> Found:
+def _all(clients: dict[str, Client], count: int) -> dict[str, dict[str, Taken]]:
     day = (datetime.now(UTC).date() - timedelta(days=PAST)).isoformat()
     found = {}
     for name, (path, parameters) in SUMS.items():
-        found[f"{name}, now"] = client.time(path, count=count, **parameters)
-        found[f"{name}, past day"] = client.time(path, count=count, **parameters, as_of=day)
+        found[f"{name}, now"] = in_turns(clients, path, count=count, **parameters)
+        found[f"{name}, past day"] = in_turns(clients, path, count=count, **parameters, as_of=day)
+    for name, parameters in LISTS.items():
+        found[name] = in_turns(clients, LIST, count=count, **parameters)
     return found
-
-
-def _lists(client: Client, count: int) -> Found:
-    return {name: client.time(LIST, count=count, **parameters) for name, parameters in LISTS.items()}
 
 
 def _compared(what: str, before: Found, after: Found) -> list[Figure]:
@@ -122,7 +118,7 @@ def _absolute(found: Found) -> list[Figure]:
     return figures
 
 
-def _past_lists(stack: Stack, client: Client, patients: int) -> list[Figure]:
+def _past_lists(client: Client, patients: int) -> list[Figure]:
     spent = []
     for days in (PAST, 2 * PAST):
         day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
@@ -130,7 +126,7 @@ def _past_lists(stack: Stack, client: Client, patients: int) -> list[Figure]:
         status, body = client.get(LIST, as_of=day)
         assert status == 200, body
         spent.append(time.monotonic() - began)
-    again = client.time(LIST, count=5, as_of=day)
+    again = in_turns({"same": client}, LIST, count=5, as_of=day)["same"]
     client.close()
     return [
         at_most(

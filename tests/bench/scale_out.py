@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from random import Random
 
 import orjson
 
@@ -118,8 +119,8 @@ async def _costs(stack: Stack, count: int, *, patients: int, runs: int) -> tuple
         await group.watch(done, within=240, alive=engine.alive)
         await wait_settled(stack, within=240, alive=engine.alive)
         for run in range(runs):
-            at = now - (30 - run) * DAY
-            records = [load.message(p, f"m{run}", "sms", at, 2) for p in of[: len(of) // 2]]
+            rng = Random(f"clinics {run}")
+            records = [load.message(p, f"m{run}", "sms", now - rng.randrange(DAY, 30 * DAY), 2) for p in of[::2]]
             began, cpu = time.monotonic(), cpu_seconds(engine)
             done += await publish(stack.kafka, records)
             await group.watch(done, within=120, alive=engine.alive)
