@@ -13,7 +13,11 @@ VITORIA = DATA / "vitoria-appointments-2016.csv.gz"
 APPOINTMENTS = DATA / "medscheduler_2022_2024_appointments.csv.gz"
 PATIENTS = DATA / "medscheduler_2022_2024_patients.csv"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA.exists(), reason=f"no large sets in {DATA}")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(not DATA.exists(), reason=f"no large sets in {DATA}"),
+]
 
 ACTIONS = ("missed_appt", "overdue_followup", "failed_contact", "no_future_appt")
 FIRST_PAGE = 200

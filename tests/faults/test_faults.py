@@ -19,6 +19,8 @@ from faults.stack import wait_until
 from support.clinics import random_clinic
 from support.servers import FOLDERS
 
+pytestmark = pytest.mark.timeout(900)
+
 SEED, FAULTS = 1, 9
 MOST_DEAD_LETTERS = 100
 """Half of the window of `FailureLimit`."""

@@ -7,6 +7,7 @@ has the images; else real servers of our own, started from packages on free port
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ def mongodb_server() -> Iterator[str]:
 def native_server(name: str) -> Iterator[Settings]:
     """A server of this name ("kafka", "mongodb") from packages, its data in a folder that goes with it."""
     _clean_up_after_the_dead()
-    folder = FOLDERS / f"{os.getpid()}-{name}"
+    folder = FOLDERS / f"{os.getpid()}-{name}-{uuid.uuid4().hex[:6]}"  # a test may want a second one
     kafka_port, mongodb_port = free_ports()
     settings = Settings(home=folder, kafka_port=kafka_port, mongodb_port=mongodb_port)
     artifacts.fetch(settings)
