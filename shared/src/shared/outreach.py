@@ -6,6 +6,7 @@ Pure. A reason for which an event is refused never quotes it: events are about p
 import json
 import re
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -43,6 +44,8 @@ class InvalidEvent(ValueError):  # noqa: N818 - the name of the contract
 def _time(value: Any) -> Any:
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise PydanticCustomError("time_stamp", "must be an RFC 3339 time stamp with an offset, such as ending in Z")
+    if value[17:19] == "60":  # a leap second: the last microsecond before it
+        value = f"{value[:17]}59.999999{value[19:].lstrip('.0123456789')}"
     try:
         instant = parse_instant(value.upper())
     except ValueError:
@@ -204,15 +207,34 @@ def canonical_json(value: Any) -> str:
     return text
 
 
+def _whole(digits: str) -> int | list[str]:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts
+        return [digits]
+
+
+def _real(digits: str) -> float | list[str]:
+    number = float(digits)
+    return number if isfinite(number) else [digits]
+
+
+DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_real)
+"""Reads events. No field of ours is a number; one of a stranger's that Python cannot hold stays text, in a list so
+that it passes for no text of ours."""
+
+
 def _read(raw: bytes | dict[str, Any]) -> tuple[dict[str, Any], str]:
     if isinstance(raw, bytes) and len(raw) > MAX_RECORD_BYTES:
         raise InvalidEvent([("", f"larger than {MAX_RECORD_BYTES} bytes")])
     try:
-        event = json.loads(raw.decode()) if isinstance(raw, bytes) else raw
+        event = DECODER.decode(raw.decode()) if isinstance(raw, bytes) else raw
         canonical = canonical_json(event)
     except UnicodeError:
         raise InvalidEvent([("", "not UTF-8")]) from None
-    except (ValueError, RecursionError, TypeError):
+    except RecursionError:
+        raise InvalidEvent([("", "nested too deep")]) from None
+    except (ValueError, TypeError):
         raise InvalidEvent([("", "not JSON")]) from None
     if not isinstance(event, dict):
         raise InvalidEvent([("", "must be a JSON object")])

@@ -16,7 +16,7 @@ from api_gateway.errors import (
     malformed,
 )
 from shared.kafka import Outgoing
-from shared.outreach import InvalidEvent, parse_outreach_event
+from shared.outreach import DECODER, InvalidEvent, parse_outreach_event
 from shared.topics import OUTREACH_EVENTS
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -28,6 +28,8 @@ RECORD_HEADERS = (("content-type", b"application/cloudevents+json; charset=UTF-8
 """What CloudEvents asks of structured events in Kafka."""
 
 _NOT_JSON = Flaw("must be JSON in UTF-8", pointer="#")
+
+_TOO_DEEP = Flaw("is nested too deep", pointer="#")
 
 _WRONG_COUNT = Flaw(f"must hold 1 to {MAX_EVENTS} events", pointer="#")
 
@@ -92,7 +94,9 @@ def split(body: bytes) -> tuple[list[bytes], bool]:
         _, end = _SCANNER.raw_decode(text)
         if end != len(text):
             raise malformed(_NOT_JSON)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise malformed(_TOO_DEEP) from None
+    except ValueError:
         raise malformed(_NOT_JSON) from None
     if not text.startswith("{"):
         raise malformed(Flaw("must be an event or an array of events", pointer="#"))
@@ -136,7 +140,7 @@ def judge(event: bytes, *, organization_id: str, received_at: int) -> Outgoing:
 def id_of(event: bytes) -> str | None:
     """An event's own id, so that its publisher finds it again; None where it has no valid one."""
     try:
-        found = json.loads(event)["id"]
+        found = DECODER.decode(event.decode())["id"]
         return found if isinstance(found, str) and 0 < len(found.encode()) <= MAX_ID else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
