@@ -51,6 +51,13 @@ async def test_several_values_are_repeated_or_separated_by_commas(gateway: Gatew
     assert found["query"].risk_levels == frozenset(levels.split())
 
 
+async def test_an_id_may_hold_any_character(gateway: Gateway) -> None:
+    async with gateway.client() as client:
+        await client.get(f"{REENGAGEMENT}/patients/a%2Fb%20%C3%A9%3F")
+
+    assert gateway.readings.asked[-1][1]["patient_id"] == "a/b é?"
+
+
 async def test_the_list_has_its_defaults(gateway: Gateway) -> None:
     found = await asked(gateway, LIST)
 

@@ -47,6 +47,7 @@ def test_ids_are_text_also_where_they_came_as_numbers():
         ({"patient": "1"}, None),
         ({"patient": link("patients/17")}, "17"),
         ({"patient": link("patients/17/?x=1")}, "17"),
+        ({"patient": link("patients/a%2Fb%20c")}, "a/b c"),
         ({"patient": link("patients/9377952927E-5")}, "9377952927E-5"),
         ({"patient": {"links": {"self": ""}}}, None),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import unquote
 
 from rules.instants import parse_instant
 from shared.events import MAX_TEXT
@@ -39,7 +40,7 @@ def id_of_link(value: Any) -> str | None:
     url = links.get("self") if isinstance(links, Mapping) else None
     if not isinstance(url, str):
         return None
-    return ident(url.partition("?")[0].rstrip("/").rpartition("/")[2])
+    return ident(unquote(url.partition("?")[0].rstrip("/").rpartition("/")[2]))
 
 
 def own_id(raw: Raw) -> str:

@@ -88,7 +88,7 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         return answer(request, body)
 
     @router.get(
-        "/patients/{patient_id}",
+        "/patients/{patient_id:path}",  # an id may hold a slash
         dependencies=checked(ReadParameters, "include_dormant", "explain"),
         responses=read_responses(PatientDetail, examples.PATIENT),
     )
