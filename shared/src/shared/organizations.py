@@ -3,6 +3,7 @@
 The operator's program alone writes `reengage.organizations`; every service reads it here.
 """
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -123,6 +124,11 @@ class ClinikoAccess(BaseModel):
     key: str
     key_hash: str
     contact_email: str
+
+    @property
+    def stored_key(self) -> str:
+        """Another one whenever a key is stored, be it the same key: an operator who stores it wants it tried."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
 
 
 class Organization(BaseModel):

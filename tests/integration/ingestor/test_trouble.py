@@ -70,6 +70,16 @@ async def test_a_stopped_organization_is_left_alone_until_its_key_changes(world:
     assert len(world.sandbox.log.entries(path="/v1/recalls")) > before
 
 
+async def test_the_same_key_stored_anew_is_tried_at_once(world: Harness):
+    clinic = a_clinic(world.sandbox)
+    key = await world.add("org_a", clinic)
+    inject(world, key, {"path": "/v1/patients", "status": 403, "times": 1})
+    await world.start()
+    await world.until("org_a", "stopped")
+    await world.add("org_a", clinic, key=key)
+    await world.until("org_a", "ok")
+
+
 async def test_an_api_key_that_cannot_be_opened_stops_the_organization_with_a_hint(world: Harness):
     await world.add("org_a", a_clinic(world.sandbox))
     change = {"$set": {"cliniko.key": "other:AAAA"}}

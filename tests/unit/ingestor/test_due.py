@@ -24,13 +24,13 @@ def a_status(**fields: Any) -> Status:
         "last_ended_at": ago(90),
         "last_sync_time": ago(90),
         "last_full_sync_time": ago(1_000),
-        "key_hash": "k",
+        "stored_key": "k",
     }
     return Status(**{**usual, **fields})
 
 
-def what(status: Status | None, *, requested: bool = False, full: bool = False, key_hash: str = "k") -> Due:
-    return due(status, PACE, now=NOW, key_hash=key_hash, requested=requested, requested_full=full)
+def what(status: Status | None, *, requested: bool = False, full: bool = False, stored_key: str = "k") -> Due:
+    return due(status, PACE, now=NOW, stored_key=stored_key, requested=requested, requested_full=full)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def what(status: Status | None, *, requested: bool = False, full: bool = False, 
         (a_status(state="failing", failures=900, last_ended_at=ago(300)), Due.CHANGES),
         (a_status(state="stopped", last_ended_at=ago(3_599)), Due.NOTHING),
         (a_status(state="stopped", last_ended_at=ago(3_600)), Due.CHANGES),
-        (a_status(state="stopped", key_hash="old", last_ended_at=ago(1)), Due.CHANGES),
+        (a_status(state="stopped", stored_key="old", last_ended_at=ago(1)), Due.CHANGES),
     ],
 )
 def test_without_anybody_asking(status: Status | None, expected: Due):

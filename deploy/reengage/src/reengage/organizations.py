@@ -43,7 +43,7 @@ async def load_all(control: Control, *, removed_too: bool = False) -> list[Organ
 def checked_id(text: str) -> str:
     """The id; WrongUsageError when it is none."""
     if not ORGANIZATION_ID.fullmatch(text):
-        raise WrongUsageError("ORG is 1 to 64 letters, digits, '_', '.' or '-'")
+        raise WrongUsageError("ORG is 1 to 64 letters, digits, '_', '.' or '-', and not . or ..")
     return text
 
 

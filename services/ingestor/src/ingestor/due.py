@@ -33,7 +33,7 @@ def due(
     pace: Pace,
     *,
     now: int,
-    key_hash: str,
+    stored_key: str,
     requested: bool,
     requested_full: bool,
 ) -> Due:
@@ -47,18 +47,18 @@ def due(
     full_is_due = last_full is None or now - last_full >= pace.full_interval * SECOND
     if requested:
         return Due.ALL if requested_full or full_is_due else Due.CHANGES
-    if now < next_at(status, pace, key_hash=key_hash):
+    if now < next_at(status, pace, stored_key=stored_key):
         return Due.NOTHING
     return Due.ALL if full_is_due else Due.CHANGES
 
 
-def next_at(status: Status, pace: Pace, *, key_hash: str) -> int:
+def next_at(status: Status, pace: Pace, *, stored_key: str) -> int:
     """The instant of the next synchronization that nobody has to ask for."""
     started_at, ended_at = status.last_started_at, status.last_ended_at
     if status.state in ("never", "syncing") or started_at is None or ended_at is None:
         return 0
     if status.state == "stopped":
-        same_key = status.key_hash == key_hash
+        same_key = status.stored_key == stored_key
         return ended_at + round(pace.stopped_retry * SECOND) if same_key else 0
     if status.state == "failing":
         return ended_at + round(_retry_seconds(status.failures, pace.interval) * SECOND)

@@ -59,7 +59,7 @@ class Runner:
             task.org,
             state="syncing",
             last_started_at=self._clock.now(),
-            key_hash=task.organization.cliniko.key_hash,
+            stored_key=task.organization.cliniko.stored_key,
         )
         await self._stores.requests.running(task.request_ids)
         try:

@@ -161,7 +161,7 @@ class Scheduler:
             sight.statuses.get(organization.id),
             self._pace(organization),
             now=self._clock.now(),
-            key_hash=organization.cliniko.key_hash,
+            stored_key=organization.cliniko.stored_key,
             requested=bool(requests),
             requested_full=any(request.full for request in requests),
         )

@@ -73,7 +73,8 @@ class Status:
     last_full_sync_time: int | None = None
     last_error: str | None = None
     failures: int = 0
-    key_hash: str | None = None
+    stored_key: str | None = None
+    """Of the API key that was used: `ClinikoAccess.stored_key`."""
 
 
 class StatusStore:
@@ -105,7 +106,7 @@ def _status(document: Mapping[str, Any]) -> Status:
         last_full_sync_time=_instant(document.get("last_full_sync_time")),
         last_error=document.get("last_error"),
         failures=document.get("failures", 0),
-        key_hash=document.get("key_hash"),
+        stored_key=document.get("stored_key"),
     )
 
 
