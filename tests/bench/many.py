@@ -7,7 +7,7 @@ would have settled, but for their variety: a copy has the same history as its or
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pymongo import IndexModel
@@ -16,6 +16,7 @@ from bench import load
 from bench.consumption import GROUP, wait_settled
 from bench.publishing import Group, publish
 from bench.stack import Stack
+from rules.instants import HOUR
 from shared.clock import SystemClock
 from shared.timelines import home_partition
 
@@ -39,7 +40,7 @@ def enlarge(stack: Stack, original: str, name: str, copies: int) -> None:
     """An organization with every patient of the original so many times."""
     stack.add_organizations(name)
     database = stack.database
-    made = [_copy(name, f"x{number:03d}") for number in range(copies)]
+    made = [_copy(name, f"x{number:03d}", fine=True) for number in range(copies)]
     for collection in BY_PATIENT:
         database[collection].aggregate(
             [
@@ -52,12 +53,46 @@ def enlarge(stack: Stack, original: str, name: str, copies: int) -> None:
             ]
         )
     rollups = [
-        {"_id": name + rollup["_id"].removeprefix(original), "scope": f"{name}|1"}
-        | {ladder: times(rollup[ladder], copies) for ladder in ("n", "i") if ladder in rollup}
+        {"_id": f"{name}|1|{rest}", "scope": f"{name}|1"} | parts
         for rollup in database["rollups"].find({"scope": f"{original}|1"})
+        for rest, parts in _enlarged(rollup["_id"].split("|", 2)[2], rollup, copies)
     ]
     database["rollups"].insert_many(rollups, ordered=False)
-    _copy_standing(stack, original, [name])
+    _copy_standing(stack, original, [name], copies)
+
+
+def _enlarged(rest: str, rollup: Document, copies: int) -> Iterator[tuple[str, Document]]:
+    """A rollup of the larger organization, and those of its day's hours: there, instants lie with their hours.
+
+    Each copy has instants of its own, as other patients would have.
+    """
+    many = times({part: rollup[part] for part in ("n", "i") if part in rollup}, copies)
+    instants = many.pop("i", None)
+    if instants is None:
+        yield rest, many
+        return
+    kind = rest[0]
+    hours: dict[int, Document] = {}
+    for instant, counters in rollup["i"].items():
+        hour, offset = divmod(int(instant), HOUR)
+        spread = {str(hour * HOUR + (offset + copy * HOUR // copies) % HOUR): counters for copy in range(copies)}
+        of_hour = hours.setdefault(hour, {"n": {}} if kind == "s" else {"n": {}, "i": {}})
+        of_hour["n" if kind == "s" else "i"] |= spread
+        if kind == "s":
+            _sum(many.setdefault("n", {}).setdefault(str(hour), {}), times(counters, copies))
+        else:
+            _sum(of_hour["n"], times(counters, copies))
+    yield rest, many
+    for hour, parts in hours.items():
+        yield f"{rest}|{hour}", parts
+
+
+def _sum(into: Document, counters: Document) -> None:
+    for name, value in counters.items():
+        if isinstance(value, dict):
+            _sum(into.setdefault(name, {}), value)
+        else:
+            into[name] = into.get(name, 0) + value
 
 
 def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
@@ -93,8 +128,8 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     return time.monotonic() - began
 
 
-def _copy(name: str, suffix: str) -> Document:
-    return {"organization": name, "suffix": suffix, "home": home_partition(name)}
+def _copy(name: str, suffix: str, *, fine: bool = False) -> Document:
+    return {"organization": name, "suffix": suffix, "home": home_partition(name), "fine": fine}
 
 
 _FIELD_OF_ORIGINAL = {
@@ -123,15 +158,18 @@ def _copied(collection: str) -> Document:
     else:
         revision = {"$arrayElemAt": [{"$arrayElemAt": ["$basis", 0]}, 1]}
         fields |= {"_id": {"$concat": [scope, "|", patient]}, "scope": scope, "basis": [[timeline, revision]]}
-    if collection != "contributions":
+    if collection == "contributions":
+        fields["fine"] = "$copy.fine"
+    else:
         fields["home"] = "$copy.home"
     return {"$mergeObjects": ["$$ROOT", fields]}
 
 
-def _copy_standing(stack: Stack, original: str, names: Sequence[str]) -> None:
+def _copy_standing(stack: Stack, original: str, names: Sequence[str], copies: int = 1) -> None:
     standing = stack.database["standings"].find_one({"_id": original})
     assert standing is not None
-    stack.database["standings"].insert_many([standing | {"_id": name} for name in names])
+    size = {"patients": times(standing["patients"], copies)}
+    stack.database["standings"].insert_many([standing | size | {"_id": name} for name in names])
 
 
 def times(numbers: Document, factor: int) -> Document:

@@ -1,7 +1,7 @@
 """What must be stored of acknowledged records; knows how documents lie, and none of the services' code."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,19 +37,24 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
     zone = ZoneInfo(time_zone)
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for contribution in contributions:
+        fine = contribution["fine"]
         for instant, changes in contribution["state"]:
             month, day, hour = _buckets(instant, zone)
             for counter, n in changes.items():
                 sums["s|"][f"{month}.{counter}"] += n
                 sums[f"s|{month}"][f"{day}.{counter}"] += n
-                sums[f"s|{day}"][f"{hour}.{counter}"] += n
-                sums[f"s|{day}|{hour}"][f"{instant}.{counter}"] += n
+                if fine:
+                    sums[f"s|{day}"][f"{hour}.{counter}"] += n
+                    sums[f"s|{day}|{hour}"][f"{instant}.{counter}"] += n
+                else:
+                    sums[f"s|{day}"][f"i.{instant}.{counter}"] += n
         for instant, belongs_to, changes in contribution["days"]:
             month, day, hour = _buckets(instant, zone)
             for counter, n in changes.items():
-                for rollup in (f"d|{month}", f"d|{day}", f"d|{day}|{hour}"):
+                rungs = [f"d|{month}", f"d|{day}", *([f"d|{day}|{hour}"] if fine else [])]
+                for rollup in rungs:
                     sums[rollup][f"{belongs_to}.{counter}"] += n
-                sums[f"d|{day}|{hour}"][f"i.{instant}.{belongs_to}.{counter}"] += n
+                sums[rungs[-1]][f"i.{instant}.{belongs_to}.{counter}"] += n
     return _without_zeros(sums)
 
 
@@ -58,10 +63,18 @@ def rollups(documents: Iterable[Document]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for document in documents:
         fields = {f"{a}.{c}": n for a, counters in document.get("n", {}).items() for c, n in counters.items()}
-        for instant, days in document.get("i", {}).items():
-            fields |= {f"i.{instant}.{d}.{c}": n for d, counters in days.items() for c, n in counters.items()}
+        for instant, within in document.get("i", {}).items():
+            fields |= {f"i.{instant}.{path}": n for path, n in _leaves(within)}
         found[document["_id"].split("|", 2)[2]] = fields
     return _without_zeros(found)
+
+
+def _leaves(within: Document) -> Iterator[tuple[str, int]]:
+    for name, value in within.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{path}", n) for path, n in _leaves(value))
+        else:
+            yield name, value
 
 
 def _buckets(instant: int, zone: ZoneInfo) -> tuple[str, int, int]:

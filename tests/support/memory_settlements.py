@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from risk_engine.settlement import Settled, contribution_document, increments, is_newer, lacks
-from risk_engine.store.standings import Standing, _part, _retired
+from risk_engine.store.standings import Standing, _part, _retired, first_standing
 from rules.instants import FOREVER
 from shared.organizations import Organization
 from shared.rollups import scope
@@ -96,14 +96,7 @@ class MemorySettlements:
         return {name: self.standings[name] for name in organizations if name in self.standings}
 
     def create(self, organization: Organization, rebuild: int = 0) -> None:
-        first = {
-            "_id": organization.id,
-            **_part(organization, 1, rebuild),
-            "building": None,
-            "retired": [],
-            "applied_at": None,
-        }
-        self.standings.setdefault(organization.id, first)
+        self.standings.setdefault(organization.id, first_standing(organization, rebuild))
 
     def begin_building(self, standing: Standing, organization: Organization, rebuild: int = 0) -> None:
         stored, building = self.standings[organization.id], standing["building"]

@@ -18,6 +18,9 @@ SINGLES_UP_TO = 1_000
 """Per minute. Above, a process takes several requests at once, so that the document stays small:
 such limits exist on loopback only."""
 
+LONGEST_WAIT_SECONDS = 1.0
+"""Before it is asked again: a raised limit counts at once."""
+
 CHUNK_MS = 1_000
 """How long a process may sit on requests that it took and did not make."""
 
@@ -41,7 +44,8 @@ class Collection(Protocol):
 class RequestBudget:
     """Admits requests with one API key: at most `per_minute` in any 60 seconds, in all processes.
 
-    One instance for each key and event loop; waiting callers are admitted in their order.
+    One instance for each key and event loop; waiting callers are admitted in their order. `per_minute`
+    may be set anew at any time.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class RequestBudget:
         """Returns when one request may be made, now: waits for it as long as it takes."""
         async with self._turn:
             while wait := await self._ask():
-                await self._sleep(wait)
+                await self._sleep(min(wait, LONGEST_WAIT_SECONDS))
 
     async def try_taking(self) -> float:
         """0.0 when one request may be made, now; else the seconds to wait before asking again.

@@ -5,16 +5,21 @@ of any T touches one small document per rung: whole months before T's month, who
 T's day, whole hours before T's hour, and the single instants of that hour. Buckets are local
 days; hours are counted in UTC, so a rung never depends on how long a local hour is.
 
+Where an organization is small, a day's instants are few and lie with the day (`coarse`): that is a
+fifth of the documents to write. In a large one such a document would be large, too, so there they
+lie with their hours (`fine`). Each contribution says which way it was added, and is taken back the
+same way; both are read.
+
 Documents of `risk_engine.rollups`, `_id` "ORG|GENERATION|LADDER|BUCKET" (`s` state figures, which
 sum over all instants up to T; `d` day figures, which also name the local day they belong to):
 
     s|            n: {month: {counter: n}}                    the months' changes
     s|month       n: {day: {counter: n}}
-    s|day         n: {hour: {counter: n}}
-    s|day|hour    n: {instant: {counter: n}}
+    s|day         n: {hour: {counter: n}} fine;  i: {instant: {counter: n}} coarse
+    s|day|hour    n: {instant: {counter: n}} fine
     d|month       n: {day it belongs to: {counter: n}}        all changes known in that month
-    d|day         n: likewise
-    d|day|hour    n: likewise; i: {instant: {day it belongs to: {counter: n}}}
+    d|day         n: likewise;  i: {instant: {day it belongs to: {counter: n}}} coarse
+    d|day|hour    n: likewise, fine;  i: {instant: {day it belongs to: {counter: n}}} fine
 """
 
 from collections import Counter
@@ -45,6 +50,11 @@ def scope(organization_id: str, generation: int) -> str:
     return f"{organization_id}|{generation}"
 
 
+def within(of_scope: str) -> dict[str, Any]:
+    """The query for all documents of a scope, by their `_id`s."""
+    return {"_id": {"$gt": f"{of_scope}|", "$lt": f"{of_scope}}}"}}
+
+
 class Net:
     """What contributions that come and go together change, added up before any rung is touched."""
 
@@ -69,22 +79,25 @@ class Ladder:
         """The `_id` of a bucket."""
         return "|".join((self._scope, kind, *map(str, bucket)))
 
-    def increments(self, net: "Net") -> Increments:
+    def increments(self, net: "Net", *, fine: bool) -> Increments:
         """What net changes add to every rung of their ladders."""
         into: Increments = {}
         state: dict[tuple[str, str], dict[str, int]] = {}
         days: dict[tuple[str, str], dict[str, int]] = {}
         for instant, changes in net.state.items():
             month, day, hour = self._rungs(instant)
-            state[self.id("s", day, hour), f"n.{instant}"] = changes
-            _add(state, (self.id("s", day), f"n.{hour}"), changes)
+            if fine:
+                state[self.id("s", day, hour), f"n.{instant}"] = changes
+                _add(state, (self.id("s", day), f"n.{hour}"), changes)
+            else:
+                state[self.id("s", day), f"i.{instant}"] = changes
             _add(state, (self.id("s", month), f"n.{day}"), changes)
             _add(state, (self.id("s", ALL), f"n.{month}"), changes)
         for (instant, belongs_to), changes in net.days.items():
             month, day, hour = self._rungs(instant)
-            of_hour, place = self.id("d", day, hour), f"n.{belongs_to}"
-            days[of_hour, f"i.{instant}.{belongs_to}"] = changes
-            for rollup_id in (of_hour, self.id("d", day), self.id("d", month)):
+            place, of_day, of_hour = f"n.{belongs_to}", self.id("d", day), self.id("d", day, hour)
+            days[of_hour if fine else of_day, f"i.{instant}.{belongs_to}"] = changes
+            for rollup_id in (*([of_hour] if fine else []), of_day, self.id("d", month)):
                 _add(days, (rollup_id, place), changes)
         for places in (state, days):
             for (rollup_id, place), changes in places.items():
@@ -116,7 +129,9 @@ class Ladder:
             _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) <= day)
             return figures
         _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) < day)
-        _add_where(figures, rollups.get(self.id("s", day)), lambda h: int(h) < hour)
+        of_day = rollups.get(self.id("s", day))
+        _add_where(figures, of_day, lambda i: int(i) <= as_of, part="i")
+        _add_where(figures, of_day, lambda h: int(h) < hour)
         _add_where(figures, rollups.get(self.id("s", day, hour)), lambda i: int(i) <= as_of)
         return figures
 
@@ -143,23 +158,25 @@ class Ladder:
     def days_ids(self, first: int, as_of: int) -> list[str]:
         """Rollups that `days` needs: nothing about a day is known before it begins."""
         _, day, hour = self._rungs(as_of)
-        begin = self._calendar.start(day)
+        hours: range = range(0)
+        if as_of != self._calendar.end(day):
+            hours = range(self._calendar.start(day) // HOUR, hour + 1)
         return [
             *(self.id("d", m) for m in months(first, day)[:-1]),
-            *(self.id("d", d) for d in range(max(first, first_of_month(day)), day)),
-            *(self.id("d", day, h) for h in range(begin // HOUR, hour + 1) if first <= day),
+            *(self.id("d", d) for d in range(max(first, first_of_month(day)), day + 1)),
+            *(self.id("d", day, h) for h in hours if first <= day),
         ]
 
     def days(self, rollups: Rollups, first: int, last: int, as_of: int) -> Counter[tuple[int, str]]:
         """The day figures of local days first..last as known at an instant."""
         _, day, hour = self._rungs(as_of)
         figures: Counter[tuple[int, str]] = Counter()
-        now = self.id("d", day, hour)
+        under_way = set() if as_of == self._calendar.end(day) else {self.id("d", day), self.id("d", day, hour)}
         for rollup_id in self.days_ids(first, as_of):
             rollup = rollups.get(rollup_id)
             if rollup is None:
                 continue
-            if rollup_id != now:
+            if rollup_id not in under_way:
                 _add_days(figures, rollup.get("n", {}), first, last)
                 continue
             for instant, by_day in rollup.get("i", {}).items():
@@ -207,9 +224,9 @@ def _add_difference(into: dict[K, dict[str, int]], before: Changes[K], after: Ch
                 sums[counter] = sums.get(counter, 0) + sign * change
 
 
-def _add_where(figures: Counter[str], rollup: Mapping[str, Any] | None, wanted: Any) -> None:
+def _add_where(figures: Counter[str], rollup: Mapping[str, Any] | None, wanted: Any, *, part: str = "n") -> None:
     if rollup is not None:
-        for bucket, changes in rollup.get("n", {}).items():
+        for bucket, changes in rollup.get(part, {}).items():
             if wanted(bucket):
                 figures.update(changes)
 

@@ -50,6 +50,15 @@ async def test_one_that_was_frozen_asks_nothing_more_once_its_lease_ran_out(worl
     assert turns(asked()) == ["ingestor-1", "ingestor-2"]
 
 
+async def test_a_raised_limit_counts_at_once_within_a_load(world: Harness):
+    await world.add("org_a", a_large_clinic(world.sandbox, 4_000), per_minute=5)
+    await world.start()
+    await wait_for(lambda: len(world.sandbox.log.entries()) == 5)
+    change = {"$set": {"settings.cliniko_requests_per_minute": 100_000}}
+    await world.common["organizations"].update_one({"_id": "org_a"}, change)
+    await world.until("org_a", "ok", within=30)
+
+
 async def test_organizations_with_different_keys_are_followed_side_by_side(world: Harness):
     await world.add("org_a", a_large_clinic(world.sandbox, 4_000), per_minute=100)
     await world.add("org_b", a_clinic(world.sandbox))

@@ -19,10 +19,10 @@ END = date(2025, 11, 30)
 ZONES = ("America/Havana", "Asia/Kathmandu", "Pacific/Apia", "Europe/London")
 
 
-def _stored(increments: Increments) -> dict[str, dict[str, Any]]:
+def _stored(*increments: Increments) -> dict[str, dict[str, Any]]:
     """The documents as MongoDB makes them of `$inc`."""
     documents: dict[str, dict[str, Any]] = {}
-    for rollup_id, fields in increments.items():
+    for rollup_id, fields in (one for some in increments for one in some.items()):
         for path, change in fields.items():
             *parents, name = path.split(".")
             place = documents.setdefault(rollup_id, {})
@@ -32,18 +32,19 @@ def _stored(increments: Increments) -> dict[str, dict[str, Any]]:
     return documents
 
 
+@pytest.mark.parametrize("grain", ["coarse", "fine", "both"])
 @pytest.mark.parametrize("zone", ZONES)
-def test_every_read_is_the_sum_of_all_changes(zone: str) -> None:
+def test_every_read_is_the_sum_of_all_changes(zone: str, grain: str) -> None:
     rng = random.Random(zone)
     clinic = random_clinic(77, patients=12, end=END, time_zone=zone)
     settings = rule_settings(clinic.settings)
     patients = list(clinic_facts(clinic.cliniko, clinic.outreach).values())
     added = [contribution(facts, settings) for facts in patients]
     ladder = Ladder("org.with|odd", 3, settings.calendar)
-    net = Net()
-    for one in added:
-        net.replace(Contribution(), one)
-    documents = _stored(ladder.increments(net))
+    nets = {False: Net(), True: Net()}
+    for number, one in enumerate(added):
+        nets[grain == "fine" or (grain == "both" and number % 2 == 0)].replace(Contribution(), one)
+    documents = _stored(*(ladder.increments(net, fine=fine) for fine, net in nets.items()))
     instants = sorted(set().union(*(state_instants(f, settings) for f in patients)))
     some = [rng.choice(instants) + rng.choice((-1, 0, 1)) for _ in range(40)]
     some += [settings.calendar.end(settings.calendar.day(i)) for i in some[:10]]
@@ -73,7 +74,9 @@ def test_replacing_contributions_leaves_the_sum_of_the_new_ones() -> None:
         stepwise.replace(Contribution(), before)
         stepwise.replace(before, after)
         at_once.replace(Contribution(), after)
-    assert _without_zeros(ladder.increments(stepwise)) == _without_zeros(ladder.increments(at_once))
+    for fine in (False, True):
+        ours, wanted = ladder.increments(stepwise, fine=fine), ladder.increments(at_once, fine=fine)
+        assert _without_zeros(ours) == _without_zeros(wanted)
 
 
 def _without_zeros(increments: Increments) -> dict[str, dict[str, int]]:
@@ -87,6 +90,9 @@ def test_a_year_is_read_from_a_few_documents() -> None:
     assert len(ladder.state_ids(as_of)) == 4
     today = ladder._calendar.day(as_of)
     assert len(ladder.days_ids(today - 729, as_of)) <= 24 + 31 + 24
+    end = ladder._calendar.end(today)
+    assert len(ladder.state_ids(end)) == 2
+    assert len(ladder.days_ids(today - 729, end)) <= 24 + 31
 
 
 def test_months_follow_one_another() -> None:

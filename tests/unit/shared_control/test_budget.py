@@ -45,7 +45,7 @@ async def test_a_hold_takes_back_what_is_in_hand() -> None:
     assert answers.asked == 3
 
 
-async def test_taking_waits_as_long_as_it_is_told() -> None:
+async def test_taking_waits_as_it_is_told_and_asks_again_after_a_second() -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -53,7 +53,7 @@ async def test_taking_waits_as_long_as_it_is_told() -> None:
 
     budget = RequestBudget(Answers(1_500, 20), "k", per_minute=200, sleep=sleep)
     await budget.take()
-    assert slept == [1.5, 0.02]
+    assert slept == [1.0, 0.02]
 
 
 async def test_trying_tells_the_wait_instead() -> None:

@@ -53,14 +53,13 @@ def create(runtime: Runtime) -> Sequence[Part]:
     assert isinstance(settings, IngestorSettings)  # what __main__ asks for
     own, common = runtime.databases["ingestor"], runtime.databases["reengage"]
     stores = Stores(RecordStore(own), IntentStore(own), CursorStore(own), StatusStore(own), RequestStore(common))
-    budgets: dict[tuple[str, int], RequestBudget] = {}
+    budgets: dict[str, RequestBudget] = {}
 
     def budget(key_hash: str, per_minute: int) -> RequestBudget:
-        key = (key_hash, per_minute)
-        if key not in budgets:
-            collection = common["request_budgets"]
-            budgets[key] = RequestBudget(collection, key_hash, per_minute=per_minute)
-        return budgets[key]
+        if key_hash not in budgets:
+            budgets[key_hash] = RequestBudget(common["request_budgets"], key_hash, per_minute=per_minute)
+        budgets[key_hash].per_minute = per_minute
+        return budgets[key_hash]
 
     topics = TopicSetup(settings.kafka_bootstrap_servers)
     outlet = Outlet(KeyedProducer(settings.kafka_bootstrap_servers, client_id=runtime.instance, linger_ms=LINGER_MS))

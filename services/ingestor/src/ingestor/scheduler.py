@@ -45,6 +45,10 @@ class Sight:
         """The organizations with one API key."""
         return [each for each in self.active.values() if each.cliniko.key_hash == key_hash]
 
+    def requests_per_minute(self, key_hash: str) -> int:
+        """What all organizations with the key agree to; 0 where there is none."""
+        return min((each.requests_per_minute for each in self.sharing(key_hash)), default=0)
+
 
 class Scheduler:
     """Synchronizes what is due, one organization of an API key at a time."""
@@ -127,6 +131,9 @@ class Scheduler:
         sight = await self._see()
         self._gone = set(sight.removed)
         await self._refuse_unknown(sight)
+        for key_hash in self._running:
+            if per_minute := sight.requests_per_minute(key_hash):
+                self._budgets(key_hash, per_minute)  # a changed setting counts at once, also within a long load
         for key_hash in self._keys_with_work(sight):
             if key_hash in self._running:
                 continue
@@ -205,9 +212,7 @@ class Scheduler:
         for organization in sight.removed.values():
             if organization.cliniko.key_hash == key_hash and self._is_to_be_purged(organization):
                 await self._purge(organization)
-        sharing = sight.sharing(key_hash)
-        per_minute = min((each.requests_per_minute for each in sharing), default=0)
-        for organization in sharing:
+        for organization in sight.sharing(key_hash):
             todo = self._due(organization, sight)
             if todo is Due.NOTHING or self.must_stop(organization.id) or self.runner is None:
                 continue
@@ -218,7 +223,7 @@ class Scheduler:
                     sight.statuses.get(organization.id) or Status(),
                     sight.requests.get(organization.id, []),
                     self._pace(organization).interval,
-                    self._budgets(key_hash, per_minute),
+                    self._budgets(key_hash, sight.requests_per_minute(key_hash)),
                     lease,
                 )
             )

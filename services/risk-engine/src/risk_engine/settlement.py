@@ -27,6 +27,8 @@ class Generation(NamedTuple):
     organization_id: str
     number: int
     settings: RuleSettings
+    fine: bool = False
+    """The organization is large: a day's instants lie with their hours (see `shared.rollups`)."""
 
     @property
     def scope(self) -> str:
@@ -119,6 +121,7 @@ def contribution_document(settled: Settled) -> dict[str, Any]:
         "scope": settled.generation.scope,
         "patient_id": settled.patient_id,
         "basis": [list(pair) for pair in settled.basis],
+        "fine": settled.generation.fine,
         "state": [[instant, changes] for instant, changes in added.state.items()],
         "days": [[at, day, changes] for (at, day), changes in added.days.items()],
     }
@@ -145,16 +148,28 @@ def lacks(stored: Mapping[str, Any], basis: Basis) -> set[str]:
 
 def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
     """What the rollups change by when stored contributions are replaced by the settled ones."""
-    nets: dict[str, tuple[Ladder, Net]] = {}
+    nets: dict[tuple[str, bool], tuple[Ladder, Net]] = {}
+
+    def net_of(generation: Generation, fine: bool) -> Net:
+        found = nets.get((generation.scope, fine))
+        if found is None:
+            found = nets[generation.scope, fine] = (generation.ladder, Net())
+        return found[1]
+
     for settled, stored in changes:
-        added = settled.contribution
+        added, generation = settled.contribution, settled.generation
         assert added is not None
-        generation = settled.generation
-        if generation.scope not in nets:
-            nets[generation.scope] = (generation.ladder, Net())
         before = stored_contribution(stored) if stored else Contribution()
-        nets[generation.scope][1].replace(before, added)
+        as_before = stored["fine"] if stored else generation.fine
+        if as_before == generation.fine:
+            net_of(generation, generation.fine).replace(before, added)
+        else:
+            net_of(generation, as_before).replace(before, Contribution())
+            net_of(generation, generation.fine).replace(Contribution(), added)
     into: Increments = {}
-    for ladder, net in nets.values():
-        into |= ladder.increments(net)
+    for (_, fine), (ladder, net) in nets.items():
+        for rollup, fields in ladder.increments(net, fine=fine).items():
+            sums = into.setdefault(rollup, {})
+            for field, change in fields.items():
+                sums[field] = sums.get(field, 0) + change
     return into

@@ -10,7 +10,7 @@ from reengage.laws import messages, patients, sums
 from reengage.laws.findings import COMPLETENESS, Violation, violation
 from rules.settings import RuleSettings, rule_settings
 from shared.mongo import Collection, Session
-from shared.rollups import ROLLUPS, Ladder, needed, scope
+from shared.rollups import ROLLUPS, Ladder, needed, scope, within
 from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, timeline_id
 
 PAGE = 500
@@ -64,16 +64,16 @@ class Checking:
             standing = await self._standing(session)
             generation, settings = scope(self._org, standing["generation"]), rule_settings(standing["settings"])
             expected = sums.Expected(settings.calendar)
-            total = await self._contributions.count_documents({"scope": generation}, session=session)
+            total = await self._contributions.count_documents(within(generation), session=session)
             count = 0
-            async for each in self._contributions.find({"scope": generation}, batch_size=PAGE, session=session):
+            async for each in self._contributions.find(within(generation), batch_size=PAGE, session=session):
                 expected.add(each)
                 count += 1
                 if count % PAGE == 0:
                     self._tell("adding contributions up", count, total)
             expected.fill()
             buckets = dict(expected.buckets)
-            stored = self._rollups.find({"scope": generation}, batch_size=PAGE, session=session)
+            stored = self._rollups.find(within(generation), batch_size=PAGE, session=session)
             async for rollup in stored:
                 name = rollup["_id"].removeprefix(f"{generation}|")
                 self.violations += sums.check_bucket(name, buckets.pop(name, {}), rollup)
@@ -181,9 +181,7 @@ class Checking:
                 standing = await self._standing(session)
                 prefix = scope(self._org, standing["generation"])
                 some: list[str] = []
-                async for each in collection.find(
-                    {"scope": prefix}, {"patient_id": 1}, batch_size=PAGE, session=session
-                ):
+                async for each in collection.find(within(prefix), {"patient_id": 1}, batch_size=PAGE, session=session):
                     some.append(each["patient_id"])
                     if len(some) == PAGE:
                         await self._check_timelines(name, some, session)

@@ -23,31 +23,41 @@ class Expected:
         self.buckets: dict[str, dict[str, Any]] = defaultdict(lambda: {"n": defaultdict(Counter)})
         self.state: dict[int, Counter[str]] = defaultdict(Counter)
         self.days: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+        self._state: dict[tuple[int, bool], Counter[str]] = defaultdict(Counter)
+        self._days: dict[tuple[int, int, bool], Counter[str]] = defaultdict(Counter)
 
     def add(self, contributed: Mapping[str, Any]) -> None:
         """One patient's stored contribution."""
+        fine = contributed["fine"]
         for instant, changes in contributed["state"]:
-            _add(self.state[instant], changes)
+            _add(self._state[instant, fine], changes)
         for instant, day, changes in contributed["days"]:
-            _add(self.days[instant, day], changes)
+            _add(self._days[instant, day, fine], changes)
 
     def fill(self) -> None:
         """Once all are added: the buckets."""
-        for instant, changes in self.state.items():
+        for (instant, fine), changes in self._state.items():
+            _add(self.state[instant], changes)
             month, day, hour = self._rungs(instant)
-            for name, bucket in (
-                ("s|", month),
-                (f"s|{month}", day),
-                (f"s|{day}", hour),
-                (f"s|{day}|{hour}", instant),
-            ):
-                _add(self.buckets[name]["n"][str(bucket)], changes)
-        for (instant, belongs_to), changes in self.days.items():
+            _add(self.buckets["s|"]["n"][month], changes)
+            _add(self.buckets[f"s|{month}"]["n"][str(day)], changes)
+            if fine:
+                _add(self.buckets[f"s|{day}"]["n"][str(hour)], changes)
+                _add(self.buckets[f"s|{day}|{hour}"]["n"][str(instant)], changes)
+            else:
+                _add(self._instants(f"s|{day}")[str(instant)], changes)
+        for (instant, belongs_to, fine), changes in self._days.items():
+            _add(self.days[instant, belongs_to], changes)
             month, day, hour = self._rungs(instant)
-            for name in (f"d|{month}", f"d|{day}", f"d|{day}|{hour}"):
+            names = [f"d|{month}", f"d|{day}", *([f"d|{day}|{hour}"] if fine else [])]
+            for name in names:
                 _add(self.buckets[name]["n"][str(belongs_to)], changes)
-            instants = self.buckets[f"d|{day}|{hour}"].setdefault("i", defaultdict(lambda: defaultdict(Counter)))
-            _add(instants[str(instant)][str(belongs_to)], changes)
+            of_instant = self._instants(names[-1]).setdefault(str(instant), defaultdict(Counter))
+            _add(of_instant[str(belongs_to)], changes)
+
+    def _instants(self, name: str) -> dict[str, Any]:
+        instants: dict[str, Any] = self.buckets[name].setdefault("i", defaultdict(Counter))
+        return instants
 
     def _rungs(self, instant: int) -> tuple[str, int, int]:
         day = self._calendar.day(instant)

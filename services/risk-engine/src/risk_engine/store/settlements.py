@@ -1,6 +1,7 @@
 """Results in MongoDB: contributions, sums and assessments change together or not at all."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -40,8 +41,6 @@ class MongoSettlementStore:
         """Idempotent."""
         for name, keys in INDEXES:
             await self._assessments.create_index(keys, name=name)
-        for collection in (self._contributions, self._rollups):
-            await collection.create_index([("scope", 1)], name="scope")
 
     # ---------------------------------------------------------------- what is to be settled
 
@@ -115,15 +114,23 @@ class MongoSettlementStore:
                 ordered=False,
                 session=session,
             )
-            await self._standings.bulk_write(
-                [
-                    UpdateOne({"_id": organization}, {"$max": {"applied_at": now}})
-                    for organization in sorted({s.generation.organization_id for s in current})
-                ],
-                session=session,
-            )
+            await self._tell_standings(current, stored.keys(), now, session)
 
         await self._client.with_transaction(transaction)
+
+    async def _tell_standings(
+        self, settled: Sequence[Settled], stored: Collection[str], now: int, session: Session
+    ) -> None:
+        """When the newest fact was applied, and by how many patients each generation grew."""
+        growth: dict[str, Counter[str]] = {}
+        for s in settled:
+            size = growth.setdefault(s.generation.organization_id, Counter())
+            size[f"patients.{s.generation.number}"] += (s.assessment is not None) - (s.id in stored)
+        updates = [
+            UpdateOne({"_id": organization}, {"$max": {"applied_at": now}, "$inc": dict(size)})
+            for organization, size in sorted(growth.items())
+        ]
+        await self._standings.bulk_write(updates, session=session)
 
     async def _outdated(self, settled: Sequence[Settled], session: Session) -> set[str]:
         """Of results that would be first ones, those whose timeline is gone or has moved on.

@@ -6,6 +6,7 @@ building    null, or the same and `after`: results in the making, with the last 
             settled for them
 retired     [{generation, at}]: results no longer served, deleted after a while
 applied_at  when the newest fact was applied (µs)
+patients    {generation: how many patients have results in it}
 """
 
 from collections.abc import Sequence
@@ -20,18 +21,23 @@ from rules.settings import rule_settings
 from rules.version import RULES_VERSION
 from shared.mongo import Database
 from shared.organizations import Organization
-from shared.rollups import scope
+from shared.rollups import scope, within
 from shared.timelines import STANDINGS, TIMELINES
 
 RETIRED_FOR = 60_000_000
 """Microseconds that retired results are kept, for reads that began before the swap."""
+
+FINE_FROM = 10_000
+"""Patients: from then on a day's instants are too many for one document."""
 
 Standing = dict[str, Any]
 
 
 def generation_of(standing: Standing, part: dict[str, Any]) -> Generation:
     """The generation that the standing itself or its `building` part describes."""
-    return Generation(standing["_id"], part["generation"], rule_settings(part["settings"]))
+    number = part["generation"]
+    fine = standing["patients"].get(str(number), 0) >= FINE_FROM
+    return Generation(standing["_id"], number, rule_settings(part["settings"]), fine)
 
 
 def generations_of(standing: Standing) -> list[Generation]:
@@ -40,6 +46,18 @@ def generations_of(standing: Standing) -> list[Generation]:
     if standing["building"] is not None:
         found.append(generation_of(standing, standing["building"]))
     return found
+
+
+def first_standing(organization: Organization, rebuild: int = 0) -> Standing:
+    """The standing of an organization of which nothing is known yet."""
+    return {
+        "_id": organization.id,
+        **_part(organization, 1, rebuild),
+        "building": None,
+        "retired": [],
+        "applied_at": None,
+        "patients": {},
+    }
 
 
 def is_current(part: dict[str, Any], organization: Organization, rebuild: int = 0) -> bool:
@@ -65,11 +83,8 @@ class MongoStandingStore:
 
     async def create(self, organization: Organization, rebuild: int = 0) -> None:
         """The first standing of an organization; idempotent."""
-        first = _part(organization, 1, rebuild)
         with suppress(DuplicateKeyError):
-            await self._standings.insert_one(
-                {"_id": organization.id, **first, "building": None, "retired": [], "applied_at": None}
-            )
+            await self._standings.insert_one(first_standing(organization, rebuild))
 
     async def begin_building(self, standing: Standing, organization: Organization, rebuild: int = 0) -> None:
         """Results of a new generation begin beside those that are served."""
@@ -108,7 +123,11 @@ class MongoStandingStore:
             if retired["at"] + RETIRED_FOR <= now:
                 await self._delete(scope(standing["_id"], retired["generation"]))
                 await self._standings.update_one(
-                    {"_id": standing["_id"]}, {"$pull": {"retired": {"generation": retired["generation"]}}}
+                    {"_id": standing["_id"]},
+                    {
+                        "$pull": {"retired": {"generation": retired["generation"]}},
+                        "$unset": {f"patients.{retired['generation']}": ""},
+                    },
                 )
 
     async def purge(self, organization_id: str) -> None:
@@ -125,7 +144,7 @@ class MongoStandingStore:
 
     async def _delete(self, of_scope: str) -> None:
         for name in BY_SCOPE:
-            await self._database[name].delete_many({"scope": of_scope})
+            await self._database[name].delete_many(within(of_scope))
 
 
 _PART = ("generation", "settings", "settings_revision", "rules_version", "rebuild")
