@@ -108,7 +108,8 @@ class Clinic:
         contributions = await self._database[CONTRIBUTIONS].find(of).to_list()
         rollups = await self._database[ROLLUPS].find(of).to_list()
         added = {c["patient_id"]: (c["state"], c["days"]) for c in contributions}
-        return added, {r["_id"]: _without_zeros(r["n"]) for r in rollups if _without_zeros(r["n"])}
+        sums = {r["_id"]: _without_zeros({part: r.get(part, {}) for part in ("n", "i")}) for r in rollups}
+        return added, _without_zeros(sums)
 
     async def afresh(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The same from nothing: what must have come out."""
@@ -119,9 +120,9 @@ class Clinic:
         return await self.results()
 
 
-def _without_zeros(buckets: dict[str, dict[str, int]]) -> dict[str, Any]:
-    kept = {bucket: {name: n for name, n in counters.items() if n} for bucket, counters in buckets.items()}
-    return {bucket: counters for bucket, counters in kept.items() if counters}
+def _without_zeros(value: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: _without_zeros(inner) if isinstance(inner, dict) else inner for name, inner in value.items()}
+    return {name: inner for name, inner in kept.items() if inner}
 
 
 async def test_a_settler_that_stood_still_does_not_undo_a_merge(client: DatabaseClient, clinic: Clinic) -> None:
