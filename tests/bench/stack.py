@@ -138,11 +138,21 @@ def running(**options: Any) -> Iterator[Stack]:
 
 
 def cpu_seconds(process: Process) -> float:
-    """Processor time that a process has used, its threads included."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Processor time that a process and those it started have used."""
+    return sum(_of_one(pid) for pid in _family(process.pid)) / TICKS
+
+
+def _of_one(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _family(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [pid, *(one for child in children for one in _family(child))]
 
 
 def resident_megabytes(process: Process) -> float:
-    """Memory that a process holds."""
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * PAGE / 2**20
+    """Memory that a process and those it started hold."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(process.pid))
+    return pages * PAGE / 2**20

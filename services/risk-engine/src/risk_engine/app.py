@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from risk_engine.computing import ComputingProcess
 from risk_engine.handlers import fold_into_timelines
 from risk_engine.settling import Settler
 from risk_engine.store.settlements import MongoSettlementStore
@@ -58,11 +59,13 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return {asked["_id"]: asked["number"] for asked in await requests.find({}).to_list()}
 
     requests = client["reengage"]["rebuild_requests"]
-    settler = Settler(settlements, MongoStandingStore(database), directory, clock, homes, rebuilds)
+    computing = ComputingProcess()
+    settler = Settler(settlements, MongoStandingStore(database), directory, clock, homes, rebuilds, computing)
     return [
         Preparation(runtime.settings.kafka_bootstrap_servers, timelines, settlements),
         producer,
         consumer,
+        computing,
         BackgroundTask("settling", settler.run, runtime.fail),
     ]
 

@@ -4,13 +4,13 @@ One process settles an organization, the owner of its home partition; if two do 
 the transaction lets one of them win and the other find nothing left to add.
 """
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from risk_engine.computing import Compute, in_a_thread
 from risk_engine.pace import Pace
-from risk_engine.settlement import Settled, settle
+from risk_engine.settlement import Settled
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import (
     MongoStandingStore,
@@ -25,7 +25,7 @@ from shared.failpoints import reached
 from shared.faults import describe, is_transient
 from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
-from shared.timelines import Document, Merged, home_partition
+from shared.timelines import Document, home_partition
 
 LOOK = 4_000
 """Timelines read at once: while one batch of them is written, the next one is computed."""
@@ -59,6 +59,7 @@ class Settler:
         clock: Clock,
         homes: Callable[[], Sequence[int]],
         rebuilds: Callable[[], Awaitable[Mapping[str, int]]] = nothing_to_rebuild,
+        compute: Compute = in_a_thread,
     ) -> None:
         self._settlements = settlements
         self._standings = standings
@@ -66,6 +67,7 @@ class Settler:
         self._clock = clock
         self._homes = homes
         self._rebuilds = rebuilds
+        self._compute = compute
         self._pace = Pace(clock)
         self._upkeep_due = 0.0
         self._turns = Turns(clock)
@@ -140,23 +142,9 @@ class Settler:
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
 
         async def compute(some: Sequence[Work]) -> list[Settled]:
-            return await self._compute(some, merged, now, with_contribution=with_contribution)
+            return await self._compute(some, merged, as_of=now, with_contribution=with_contribution)
 
         return await self._turns.take(work, compute, write)
-
-    async def _compute(
-        self, work: Sequence[Work], merged: Merged, now: int, *, with_contribution: bool = True
-    ) -> list[Settled]:
-        def compute() -> list[Settled]:
-            return [
-                settle(
-                    timeline, merged, generation, as_of=now, home=timeline["home"], with_contribution=with_contribution
-                )
-                for timeline, generation in work
-            ]
-
-        # In a thread: heartbeats and polls go on however long one patient's history is.
-        return await asyncio.to_thread(compute)
 
     async def _with_survivors(self, timelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = {t["_id"]: t for t in timelines}

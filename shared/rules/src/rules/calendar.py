@@ -43,6 +43,10 @@ class Calendar:
         self._days = _Cache(self._day_of_quarter)
         self._starts = _Cache(self._first_instant)
 
+    def __reduce__(self) -> tuple[Callable[[str], "Calendar"], tuple[str]]:
+        """Another process has its own."""
+        return calendar, (self.time_zone,)
+
     def offset(self, instant: int) -> int:
         """Microseconds that local time is ahead of UTC at an instant."""
         local = to_datetime(instant).astimezone(self._zone)

@@ -1,0 +1,104 @@
+"""Where results are computed: in a process of its own when they are many, beside the one that reads and writes.
+
+Python runs one thread at a time: in one process, settling a backlog would keep waiting what is folded meanwhile.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+from typing import Protocol
+
+from risk_engine.settlement import Settled, settle
+from risk_engine.turns import Work
+from shared.faults import TransientError
+from shared.timelines import Merged
+
+MANY = 50
+"""Timelines; fewer are computed sooner than they are sent elsewhere."""
+
+ORPHAN_SECONDS = 1.0
+"""How soon the process notices that the one it works for was killed."""
+
+
+class Compute(Protocol):
+    """Results of timelines, each for a generation, as of an instant."""
+
+    async def __call__(
+        self, work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool
+    ) -> list[Settled]:
+        """In the order of the work."""
+        ...
+
+
+def settle_all(work: Sequence[Work], merged: Merged, as_of: int, with_contribution: bool) -> list[Settled]:
+    """The results of all of it."""
+    return [
+        settle(timeline, merged, generation, as_of=as_of, home=timeline["home"], with_contribution=with_contribution)
+        for timeline, generation in work
+    ]
+
+
+async def in_a_thread(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Settled]:
+    """Heartbeats and polls go on however long one patient's history is."""
+    return await asyncio.to_thread(settle_all, work, merged, as_of, with_contribution)
+
+
+class ComputingProcess:
+    """A part of the service; raises TransientError when its process was killed, and starts another one."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def start(self) -> None:
+        """Starts the process, so that the first backlog need not wait for it."""
+        await self._run(_nothing)
+
+    async def stop(self) -> None:
+        """Ends it; nothing is lost that was not yet written."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+
+    async def __call__(
+        self, work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool
+    ) -> list[Settled]:
+        """In the order of the work."""
+        if len(work) < MANY:
+            return await in_a_thread(work, merged, as_of=as_of, with_contribution=with_contribution)
+        return await self._run(partial(settle_all, work, merged, as_of, with_contribution))
+
+    async def _run(self, call: Callable[[], list[Settled]]) -> list[Settled]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+            )
+        pool = self._pool
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, call)
+        except (BrokenProcessPool, RuntimeError) as fault:
+            if self._pool is pool:
+                self._pool = None
+            raise TransientError("the process that computes ended") from fault
+
+
+def _nothing() -> list[Settled]:
+    return []
+
+
+def _begin(parent: int) -> None:
+    """Leaves Ctrl-C to the parent, and ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
