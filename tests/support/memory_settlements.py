@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from risk_engine.settlement import Settled, contribution_document, increments, is_newer, lacks
+from risk_engine.store.settlements import expired_assessment
 from risk_engine.store.standings import Standing, _part, _retired, first_standing
 from rules.instants import FOREVER
 from shared.organizations import Organization
@@ -41,9 +42,9 @@ class MemorySettlements:
     def merged_into(self, survivors: list[str]) -> dict[str, list[Document]]:
         return self._timelines.merged_into(survivors)
 
-    def expired(self, homes: Sequence[int], now: int, limit: int) -> dict[str, str]:
+    def expired(self, homes: Sequence[int], now: int, limit: int) -> list[Document]:
         found = [a for _, a in sorted(self.assessments.items()) if a["home"] in homes and a["until"] <= now]
-        return {a["_id"]: timeline_id(a["scope"].rsplit("|", 1)[0], a["patient_id"]) for a in found[:limit]}
+        return [expired_assessment(a) for a in found[:limit]]
 
     def write(self, settled: Sequence[Settled], now: int) -> None:
         current = [s for s in settled if not self._is_outdated(s)]

@@ -16,7 +16,7 @@ STOPS = (
         "after dead letter",
         "before commit",
     ),
-    ("after dirty", "after merged_into", "write", "after write", "mark_settled"),
+    ("after dirty", "after of_patients", "after merged_into", "write", "after write", "mark_settled"),
 )
 """Points worth dying at, of the consumer and of the settler."""
 

@@ -88,7 +88,7 @@ def test_a_merge_undone_before_the_merged_patient_was_settled_leaves_nothing(wor
     _only(world, "risk-0")
     world.load.appointment(SURVIVOR, 1, 2)
     _fold(world, "risk-0")
-    _settle_until(world, "risk-0", "after dirty")
+    _settle_until(world, "risk-0", "after of_patients")
     world.load.contact(MERGED, INTO_SURVIVOR)
     _fold(world, "risk-0")
     _settle_until(world, "risk-0", "after mark_settled")

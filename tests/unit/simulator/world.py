@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from functools import cache
 
 from outreach_tracker.handlers import create_follow_outreach
+from risk_engine.computing import Work, settle_all
 from risk_engine.handlers import fold_into_timelines
-from risk_engine.settlement import Generation, Settled, settle
+from risk_engine.settlement import Settled
 from risk_engine.settling import Settler
 from shared.dead_letters import DeadLetter
 from shared.faults import TransientError
 from shared.kafka import Outgoing
 from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
 from shared.records import Handler, Record
-from shared.timelines import Document, Merged
+from shared.timelines import Merged
 from shared.topics import OUTREACH_EVENTS, RISK_ENGINE_TOPICS, dead_letters_of
 from unit.simulator.fake_log import Group, Log, Reader, StaleGenerationError
 from unit.simulator.load import NOW, ORGANIZATION, Load
@@ -115,16 +116,9 @@ def _organization(revision: int) -> Organization:
     )
 
 
-class OneThread(Settler):
+async def at_once(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Settled]:
     """Computes in the thread that steps: there is no event loop here."""
-
-    async def _compute(
-        self, work: Sequence[tuple[Document, Generation]], merged: Merged, now: int, *, with_contribution: bool = True
-    ) -> list[Settled]:
-        return [
-            settle(timeline, merged, generation, as_of=now, home=0, with_contribution=with_contribution)
-            for timeline, generation in work
-        ]
+    return settle_all(work, merged, as_of, with_contribution)
 
 
 class World:
@@ -167,7 +161,7 @@ class World:
 
         reader = Reader(self.log, self.groups["risk"], name)
         store = Settlements(self.database)
-        settler = OneThread(store, store, self.directory, self.database.clock, lambda: ALL_HOMES)  # type: ignore[arg-type]
+        settler = Settler(store, store, self.directory, self.database.clock, lambda: ALL_HOMES, compute=at_once)  # type: ignore[arg-type]
 
         async def settle_all() -> None:
             while True:

@@ -15,16 +15,20 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Protocol
 
-from risk_engine.settlement import Settled, settle
-from risk_engine.turns import Work
+from risk_engine.settlement import Generation, Settled, settle
 from shared.faults import TransientError
-from shared.timelines import Merged
+from shared.garbage import look_for_garbage_less_often
+from shared.timelines import Document, Merged
 
 MANY = 50
 """Timelines; fewer are computed sooner than they are sent elsewhere."""
 
 ORPHAN_SECONDS = 1.0
 """How soon the process notices that the one it works for was killed."""
+
+
+Work = tuple[Document, Generation]
+"""What is settled: a timeline, for a generation."""
 
 
 class Compute(Protocol):
@@ -95,6 +99,7 @@ def _nothing() -> list[Settled]:
 def _begin(parent: int) -> None:
     """Leaves Ctrl-C to the parent, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    look_for_garbage_less_often()
 
     def watch() -> None:
         while os.getppid() == parent:

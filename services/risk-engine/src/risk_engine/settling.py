@@ -6,9 +6,9 @@ the transaction lets one of them win and the other find nothing left to add.
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from risk_engine.computing import Compute, in_a_thread
+from risk_engine.computing import Compute, Work, in_a_thread
 from risk_engine.pace import Pace
 from risk_engine.settlement import Settled
 from risk_engine.store.settlements import MongoSettlementStore
@@ -19,7 +19,7 @@ from risk_engine.store.standings import (
     generations_of,
     is_current,
 )
-from risk_engine.turns import BATCH, Turns, Work, Write
+from risk_engine.turns import BATCH, Turns
 from shared.clock import Clock
 from shared.failpoints import reached
 from shared.faults import describe, is_transient
@@ -27,8 +27,8 @@ from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
 from shared.timelines import Document, home_partition
 
-LOOK = 4_000
-"""Timelines read at once: while one batch of them is written, the next one is computed."""
+LOOK = 8_000
+"""Timelines looked for at once, and read in batches."""
 
 SWITCH_SECONDS = 0.001
 """How long the thread that computes keeps the loop waiting, which has to fold meanwhile (Python's own: 5 ms)."""
@@ -41,6 +41,16 @@ UPKEEP_SHARE = 0.05
 """Of the time; so with thousands of organizations it comes less often."""
 
 _log = log_of("settling")
+
+
+class Batch(NamedTuple):
+    """What was read, and what came of it."""
+
+    timelines: Sequence[Document]
+    results: list[Settled]
+    now: int
+    expired: frozenset[str] | set[str] = frozenset()
+    """`_id`s of the assessments that are to be renewed."""
 
 
 async def nothing_to_rebuild() -> Mapping[str, int]:
@@ -118,33 +128,31 @@ class Settler:
     async def settle_dirty(self, homes: Sequence[int]) -> bool:
         """Settles the timelines that have waited longest; False when there was none."""
         dirty = await self._settlements.dirty(homes, BATCH if self._pace.folding else LOOK)
-        if not dirty:
-            return False
-        timelines = await self._with_survivors(dirty)
-        standings = await self._standings_of({t["organization_id"] for t in timelines})
-        await self._settle(_work(timelines, standings))
-        reached("settling.before_mark_settled")
-        await self._settlements.mark_settled(dirty)
-        return True
+        await self._turns.take(dirty, self._settled, self._write)
+        return bool(dirty)
 
-    async def _settle(self, work: Sequence[Work]) -> None:
+    async def _settled(self, some: Sequence[Document]) -> Batch:
+        timelines = await self._settlements.of_patients([t["_id"] for t in some])
+        with_survivors = await self._with_survivors(timelines)
+        standings = await self._standings_of({t["organization_id"] for t in with_survivors})
+        return await self._computed(timelines, _work(with_survivors, standings))
+
+    async def _computed(
+        self, timelines: Sequence[Document], work: Sequence[Work], *, with_contribution: bool = True
+    ) -> Batch:
         now = self._clock.now()
+        results: list[Settled] = []
+        if work:
+            merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
+            results = await self._compute(work, merged, as_of=now, with_contribution=with_contribution)
+        return Batch(timelines, results, now)
 
-        async def write(settled: Sequence[Settled]) -> None:
+    async def _write(self, batch: Batch) -> None:
+        if batch.results:
             reached("settling.before_transaction")
-            await self._settlements.write(settled, now)
-
-        await self._take(work, now, write)
-
-    async def _take(self, work: Sequence[Work], now: int, write: Write, *, with_contribution: bool = True) -> set[str]:
-        if not work:
-            return set()
-        merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
-
-        async def compute(some: Sequence[Work]) -> list[Settled]:
-            return await self._compute(some, merged, as_of=now, with_contribution=with_contribution)
-
-        return await self._turns.take(work, compute, write)
+            await self._settlements.write(batch.results, batch.now)
+        reached("settling.before_mark_settled")
+        await self._settlements.mark_settled(batch.timelines)
 
     async def _with_survivors(self, timelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = {t["_id"]: t for t in timelines}
@@ -168,16 +176,19 @@ class Settler:
 
     async def renew_expired(self, homes: Sequence[int]) -> bool:
         """Renews assessments whose interval has passed; False when there was none."""
-        now = self._clock.now()
-        expired = await self._settlements.expired(homes, now, LOOK)
-        if not expired:
-            return False
-        timelines = await self._settlements.of_patients(sorted(set(expired.values())))
+        expired = await self._settlements.expired(homes, self._clock.now(), LOOK)
+        await self._turns.take(expired, self._renewed, self._refresh)
+        return bool(expired)
+
+    async def _renewed(self, expired: Sequence[Document]) -> Batch:
+        timelines = await self._settlements.of_patients(sorted({a["timeline"] for a in expired}))
         standings = await self._standings.of(sorted({t["organization_id"] for t in timelines}))
-        work = _work(timelines, standings)
-        renewed = await self._take(work, now, self._settlements.refresh, with_contribution=False)
-        await self._settlements.let_stand(expired.keys() - renewed)
-        return True
+        batch = await self._computed(timelines, _work(timelines, standings), with_contribution=False)
+        return batch._replace(expired={a["_id"] for a in expired})
+
+    async def _refresh(self, batch: Batch) -> None:
+        await self._settlements.refresh(batch.results)
+        await self._settlements.let_stand(batch.expired - {s.id for s in batch.results})
 
     # ---------------------------------------------------------------- generations
 
@@ -214,7 +225,8 @@ class Settler:
             self._building.remove(organization_id)
             return
         generation = generation_of(standing, building)
-        await self._settle([(timeline, generation) for timeline in timelines])
+        batch = await self._computed(timelines, [(timeline, generation) for timeline in timelines])
+        await self._settlements.write(batch.results, batch.now)
         await self._standings.built_to(standing, timelines[-1]["_id"])
 
 

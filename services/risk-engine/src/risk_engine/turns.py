@@ -1,10 +1,9 @@
-"""Results in transactions: while one batch is written, the next one is computed."""
+"""Results in transactions: while one batch is written, the next one is read and computed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from risk_engine.settlement import Generation, Settled
 from shared.clock import Clock
 from shared.timelines import Document
 
@@ -17,11 +16,7 @@ QUICK_SECONDS, SLOW_SECONDS = 1.5, 4.0
 LANES = 2
 """Transactions under way at once, never two of one organization: they would collide in its sums."""
 
-Work = tuple[Document, Generation]
-"""What is settled: a timeline, for a generation."""
-
-Compute = Callable[[Sequence[Work]], Awaitable[list[Settled]]]
-Write = Callable[[Sequence[Settled]], Coroutine[Any, Any, None]]
+P = TypeVar("P")
 
 
 class Turns:
@@ -31,44 +26,49 @@ class Turns:
         self._clock = clock
         self._batch = SMALLEST_BATCH
 
-    async def take(self, work: Sequence[Work], compute: Compute, write: Write) -> set[str]:
-        """Computes and writes all of it; the `_id`s of the results."""
+    async def take(
+        self,
+        work: Sequence[Document],
+        prepare: Callable[[Sequence[Document]], Awaitable[P]],
+        write: Callable[[P], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Prepares and writes all of it; whatever has a field `home` is work."""
         if len(work) <= self._batch:
-            return await self._lane(work, compute, write)
-        lanes: dict[int, list[Work]] = {}
+            await self._lane(work, prepare, write)
+            return
+        lanes: dict[int, list[Document]] = {}
         for one in work:
-            lanes.setdefault(one[0]["home"] % LANES, []).append(one)
-        turns = [self._lane(lane, compute, write) for lane in lanes.values()]
-        found: set[str] = set()
+            lanes.setdefault(one["home"] % LANES, []).append(one)
+        turns = [self._lane(lane, prepare, write) for lane in lanes.values()]
         for outcome in await asyncio.gather(*turns, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
-            found |= outcome
-        return found
 
-    async def _lane(self, work: Sequence[Work], compute: Compute, write: Write) -> set[str]:
-        ids: set[str] = set()
+    async def _lane(
+        self,
+        work: Sequence[Document],
+        prepare: Callable[[Sequence[Document]], Awaitable[P]],
+        write: Callable[[P], Coroutine[Any, Any, None]],
+    ) -> None:
         size = self._batch
         writing: asyncio.Task[None] | None = None
         try:
             for first in range(0, len(work), size):
-                settled = await compute(work[first : first + size])
-                ids.update(s.id for s in settled)
+                prepared = await prepare(work[first : first + size])
                 if writing is not None:
                     await writing
                 if first + size < len(work):
-                    writing = asyncio.create_task(self._timed(write, settled))
+                    writing = asyncio.create_task(self._timed(write, prepared))
                 else:
-                    await self._timed(write, settled)
+                    await self._timed(write, prepared)
         finally:
             if writing is not None:
                 await asyncio.wait([writing])
-        return ids
 
-    async def _timed(self, write: Write, settled: Sequence[Settled]) -> None:
+    async def _timed(self, write: Callable[[P], Awaitable[None]], prepared: P) -> None:
         began = self._clock.monotonic()
         try:
-            await write(settled)
+            await write(prepared)
         finally:
             spent = self._clock.monotonic() - began
             if spent > SLOW_SECONDS:

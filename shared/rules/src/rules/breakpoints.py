@@ -5,6 +5,7 @@ aside, which are counted from a day that is kept). An instant too many does no h
 missing is a defect.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from rules.facts import Facts
@@ -53,13 +54,32 @@ def contact_days(facts: Facts, settings: RuleSettings) -> set[int]:
     return days
 
 
+def lasting_contact_days(facts: Facts, settings: RuleSettings) -> list[int]:
+    """Local days of contacts that count at every instant after them, in order."""
+    day, any_mark = settings.calendar.day, not settings.require_arrival_mark
+    days = {
+        day(a.starts_at)
+        for a in facts.appointments
+        if not a.missed
+        and (any_mark or a.arrived)
+        and a.cancelled_at == a.gone_at == FOREVER
+        and a.created_at <= a.starts_at >= a.known_from
+    }
+    days.update(day(c.at) for c in facts.communications if c.known_from <= c.at)
+    days.update(day(r.at) for r in facts.reports if r.outcome in TWO_WAY and r.known_from <= r.at)
+    return sorted(days)
+
+
 def state_instants(facts: Facts, settings: RuleSettings) -> frozenset[int]:
     """Instants at which the state or day figures can change, follow-up dates aside."""
     start, day = settings.calendar.start, settings.calendar.day
     instants = dated_instants(facts)
     thresholds = (*FIRST_DAYS[:-1], settings.active_window_days + 1)
+    lasting = lasting_contact_days(facts, settings)
     for counted_from in contact_days(facts, settings):
-        instants.update(start(counted_from + days) for days in thresholds)
+        following = bisect_right(lasting, counted_from)
+        until = lasting[following] if following < len(lasting) else FOREVER  # from then on another day counts
+        instants.update(start(counted_from + days) for days in thresholds if counted_from + days <= until)
     for a in facts.appointments:
         on = day(a.starts_at)
         instants.add(start(on - COMING_DAYS))

@@ -25,6 +25,16 @@ CONTRIBUTIONS = "contributions"
 BY_SCOPE = (CONTRIBUTIONS, ROLLUPS, ASSESSMENTS)
 
 
+def expired_assessment(assessment: Document) -> dict[str, Any]:
+    """What is known of an assessment to be renewed."""
+    organization_id = assessment["scope"].rsplit("|", 1)[0]
+    return {
+        "_id": assessment["_id"],
+        "home": assessment["home"],
+        "timeline": timeline_id(organization_id, assessment["patient_id"]),
+    }
+
+
 class MongoSettlementStore:
     """Reads what is to be settled, writes what came out."""
 
@@ -45,9 +55,10 @@ class MongoSettlementStore:
     # ---------------------------------------------------------------- what is to be settled
 
     async def dirty(self, homes: Sequence[int], limit: int) -> list[dict[str, Any]]:
-        """Timelines that changed since they were settled, those that waited longest first."""
+        """Timelines that changed since they were settled, those that waited longest first: `_id` and `home`."""
         query = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
-        return await self._timelines.find(query, sort=[("dirty", 1)], limit=limit, hint="dirty_by_home").to_list()
+        found = self._timelines.find(query, {"home": 1}, sort=[("dirty", 1)], limit=limit, hint="dirty_by_home")
+        return await found.to_list()
 
     async def of_patients(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Timelines by `_id`."""
@@ -62,12 +73,12 @@ class MongoSettlementStore:
         """The timelines merged into these, now or before, chains followed, by the survivor's `_id`."""
         return await merged_timelines(self._timelines, survivors)
 
-    async def expired(self, homes: Sequence[int], now: int, limit: int) -> dict[str, str]:
-        """Assessments that stand no longer: their `_id`s, with those of the timelines."""
+    async def expired(self, homes: Sequence[int], now: int, limit: int) -> list[dict[str, Any]]:
+        """Assessments that stand no longer: `_id`, `home`, and the `_id` of the `timeline`."""
         query = {"home": {"$in": list(homes)}, "until": {"$lte": now}}
-        fields = {"scope": 1, "patient_id": 1}
+        fields = {"home": 1, "scope": 1, "patient_id": 1}
         found = self._assessments.find(query, fields, sort=[("until", 1)], limit=limit, hint="expired_by_home")
-        return {a["_id"]: timeline_id(a["scope"].rsplit("|", 1)[0], a["patient_id"]) for a in await found.to_list()}
+        return [expired_assessment(a) for a in await found.to_list()]
 
     # ---------------------------------------------------------------- what came out
 
