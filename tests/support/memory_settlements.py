@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from risk_engine.settlement import Settled, contribution_document, increments, is_newer, lacks
+from risk_engine.settlement import Settled, increments, is_newer, lacks
 from risk_engine.store.settlements import expired_assessment
 from risk_engine.store.standings import Standing, _part, _retired, first_standing
 from rules.instants import FOREVER
@@ -56,8 +56,8 @@ class MemorySettlements:
                 self.contributions.pop(s.id, None)
                 self.assessments.pop(s.id, None)
             else:
-                self.contributions[s.id] = contribution_document(s)
-                self.assessments[s.id] = s.assessment
+                self.contributions[s.id] = dict(s.contribution_document or {})
+                self.assessments[s.id] = dict(s.assessment)
 
     def _is_outdated(self, s: Settled) -> bool:
         timeline = timeline_id(s.generation.organization_id, s.patient_id)
@@ -74,7 +74,7 @@ class MemorySettlements:
         for s in settled:
             stored = self.assessments.get(s.id)
             if s.assessment is not None and stored is not None and stored["basis"] == s.assessment["basis"]:
-                self.assessments[s.id] = s.assessment
+                self.assessments[s.id] = dict(s.assessment)
 
     def let_stand(self, ids: Collection[str]) -> None:
         for name in ids:

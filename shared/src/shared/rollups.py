@@ -25,6 +25,7 @@ sum over all instants up to T; `d` day figures, which also name the local day th
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from rules.calendar import Calendar
@@ -64,6 +65,10 @@ class Net:
 
     def replace(self, before: Contribution, after: Contribution) -> None:
         """Takes one away and adds the other; what is in both costs next to nothing."""
+        if not before.state and not before.days:
+            _add_all(self.state, after.state)
+            _add_all(self.days, after.days)
+            return
         _add_difference(self.state, before.state, after.state)
         _add_difference(self.days, before.days, after.days)
 
@@ -82,33 +87,40 @@ class Ladder:
     def increments(self, net: "Net", *, fine: bool) -> Increments:
         """What net changes add to every rung of their ladders."""
         into: Increments = {}
-        state: dict[tuple[str, str], dict[str, int]] = {}
-        days: dict[tuple[str, str], dict[str, int]] = {}
+        days: dict[tuple[str, int], dict[str, int]] = {}
+        months: dict[str, dict[str, int]] = {}
+        hours: dict[tuple[int, int], dict[str, int]] = {}
         for instant, changes in net.state.items():
-            month, day, hour = self._rungs(instant)
+            day = self._calendar.day(instant)
+            month = _month_of(day)
+            _add(days, (month, day), changes)
+            _add(months, month, changes)
             if fine:
-                state[self.id("s", day, hour), f"n.{instant}"] = changes
-                _add(state, (self.id("s", day), f"n.{hour}"), changes)
+                hour = instant // HOUR
+                _add(hours, (day, hour), changes)
+                _put(into, self.id("s", day, hour), f"n.{instant}", changes)
             else:
-                state[self.id("s", day), f"i.{instant}"] = changes
-            _add(state, (self.id("s", month), f"n.{day}"), changes)
-            _add(state, (self.id("s", ALL), f"n.{month}"), changes)
+                _put(into, self.id("s", day), f"i.{instant}", changes)
+        for (month, day), changes in days.items():
+            _put(into, self.id("s", month), f"n.{day}", changes)
+        for month, changes in months.items():
+            _put(into, self.id("s", ALL), f"n.{month}", changes)
+        for (day, hour), changes in hours.items():
+            _put(into, self.id("s", day), f"n.{hour}", changes)
+        known: dict[tuple[str, int], dict[str, int]] = {}
         for (instant, belongs_to), changes in net.days.items():
-            month, day, hour = self._rungs(instant)
-            place, of_day, of_hour = f"n.{belongs_to}", self.id("d", day), self.id("d", day, hour)
-            days[of_hour if fine else of_day, f"i.{instant}.{belongs_to}"] = changes
-            for rollup_id in (*([of_hour] if fine else []), of_day, self.id("d", month)):
-                _add(days, (rollup_id, place), changes)
-        for places in (state, days):
-            for (rollup_id, place), changes in places.items():
-                fields = into.setdefault(rollup_id, {})
-                for counter, change in changes.items():
-                    fields[f"{place}.{counter}"] = change
+            day = self._calendar.day(instant)
+            of_day, of_hour = self.id("d", day), self.id("d", day, instant // HOUR)
+            _put(into, of_hour if fine else of_day, f"i.{instant}.{belongs_to}", changes)
+            for rollup_id in (*([of_hour] if fine else []), of_day, self.id("d", _month_of(day))):
+                _add(known, (rollup_id, belongs_to), changes)
+        for (rollup_id, belongs_to), changes in known.items():
+            _put(into, rollup_id, f"n.{belongs_to}", changes)
         return into
 
     def _rungs(self, instant: int) -> tuple[str, int, int]:
         day = self._calendar.day(instant)
-        return month_of(day), day, instant // HOUR
+        return _month_of(day), day, instant // HOUR
 
     # ------------------------------------------------------------------ reading
 
@@ -190,6 +202,9 @@ def month_of(day: int) -> str:
     return date.fromordinal(day).isoformat()[:7]
 
 
+_month_of = lru_cache(maxsize=100_000)(month_of)
+
+
 def first_of_month(day: int) -> int:
     """The first day of a day's month."""
     return date.fromordinal(day).replace(day=1).toordinal()
@@ -205,13 +220,27 @@ def months(first: int, last: int) -> list[str]:
     return found
 
 
-def _add(sums: dict[tuple[str, str], dict[str, int]], place: tuple[str, str], changes: Mapping[str, int]) -> None:
+def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) -> None:
     found = sums.get(place)
     if found is None:
         sums[place] = dict(changes)
         return
     for counter, change in changes.items():
         found[counter] = found.get(counter, 0) + change
+
+
+def _put(into: Increments, rollup_id: str, place: str, changes: Mapping[str, int]) -> None:
+    fields = into.get(rollup_id)
+    if fields is None:
+        fields = into[rollup_id] = {}
+    for counter, change in changes.items():
+        if change:
+            fields[f"{place}.{counter}"] = change
+
+
+def _add_all(into: dict[K, dict[str, int]], added: Changes[K]) -> None:
+    for place, changes in added.items():
+        _add(into, place, changes)
 
 
 def _add_difference(into: dict[K, dict[str, int]], before: Changes[K], after: Changes[K]) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from risk_engine.settlement import contribution_document, increments, settle
+from risk_engine.settlement import increments, settle
 from risk_engine.store.standings import generation_of
 from rules.instants import parse_instant
 from shared.records import Partition, Record
@@ -88,7 +88,7 @@ def _check_sums(world: World) -> None:
     timelines = list(world.database.timelines.stored.values())
     merged = world.database.timelines.merged_into([t["_id"] for t in timelines])
     afresh = [settle(t, merged, generation, as_of=0, home=0) for t in timelines]
-    expected = {s.id: contribution_document(s) for s in afresh if s.assessment is not None}
+    expected = {s.id: dict(s.contribution_document or {}) for s in afresh if s.assessment is not None}
     stored = {name: c for name, c in results.contributions.items() if c["scope"] == generation.scope}
     for parts in (expected, stored):
         for contribution in parts.values():

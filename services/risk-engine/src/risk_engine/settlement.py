@@ -49,7 +49,9 @@ class Settled(NamedTuple):
     basis: Basis
     contribution: Contribution | None
     """None: only the assessment was asked for."""
-    assessment: dict[str, Any] | None
+    contribution_document: Mapping[str, Any] | None
+    """The contribution as it is stored."""
+    assessment: Mapping[str, Any] | None
     """None: the patient's record is not known (yet, or any more)."""
 
     @property
@@ -71,11 +73,14 @@ def settle(
     facts = facts_with_merged(timeline, merged)
     instants = state_instants(facts, generation.settings)
     basis = sorted((doc["_id"], doc["revision"]) for doc in _all_merged(timeline, merged))
+    patient_id = timeline["patient_id"]
+    added = contribution(facts, generation.settings, instants) if with_contribution else None
     return Settled(
         generation,
-        timeline["patient_id"],
+        patient_id,
         basis,
-        contribution(facts, generation.settings, instants) if with_contribution else None,
+        added,
+        None if added is None else _contribution_document(added, generation, patient_id, basis),
         _assessment(facts, generation, basis, instants, as_of=as_of, home=home),
     )
 
@@ -112,16 +117,16 @@ def _assessment(
 # -------------------------------------------------------------------- contributions as stored
 
 
-def contribution_document(settled: Settled) -> dict[str, Any]:
+def _contribution_document(
+    added: Contribution, generation: Generation, patient_id: str, basis: Basis
+) -> dict[str, Any]:
     """How a contribution is stored, so that it can be taken back exactly."""
-    added = settled.contribution
-    assert added is not None
     return {
-        "_id": settled.id,
-        "scope": settled.generation.scope,
-        "patient_id": settled.patient_id,
-        "basis": [list(pair) for pair in settled.basis],
-        "fine": settled.generation.fine,
+        "_id": f"{generation.scope}|{patient_id}",
+        "scope": generation.scope,
+        "patient_id": patient_id,
+        "basis": [list(pair) for pair in basis],
+        "fine": generation.fine,
         "state": [[instant, changes] for instant, changes in added.state.items()],
         "days": [[at, day, changes] for (at, day), changes in added.days.items()],
     }
@@ -169,7 +174,8 @@ def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> I
     into: Increments = {}
     for (_, fine), (ladder, net) in nets.items():
         for rollup, fields in ladder.increments(net, fine=fine).items():
-            sums = into.setdefault(rollup, {})
-            for field, change in fields.items():
-                sums[field] = sums.get(field, 0) + change
+            sums = into.setdefault(rollup, fields)
+            if sums is not fields:  # what lies both with days and with hours meets in the months
+                for field, change in fields.items():
+                    sums[field] = sums.get(field, 0) + change
     return into

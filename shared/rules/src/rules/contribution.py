@@ -74,7 +74,7 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
     assert facts.contact is not None
     first = facts.contact.created_at
     dated = dated_instants(facts)
-    pending = [i for i in instants if i >= first]
+    pending = [int(i) for i in instants if i >= first]  # MongoDB's numbers are of a class that is slow to pass on
     heapify(pending)
     done = first - 1
     previous: View | None = None

@@ -9,7 +9,6 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
 
 from risk_engine.settlement import (
     Settled,
-    contribution_document,
     increments,
     is_newer,
     lacks,
@@ -107,8 +106,8 @@ class MongoSettlementStore:
             await self._add(changes, session)
             await self._contributions.bulk_write(
                 [
-                    ReplaceOne({"_id": s.id}, contribution_document(s), upsert=True)
-                    if s.assessment is not None
+                    ReplaceOne({"_id": s.id}, s.contribution_document, upsert=True)
+                    if s.contribution_document is not None and s.assessment is not None
                     else DeleteOne({"_id": s.id})
                     for s in current
                 ],
@@ -157,10 +156,9 @@ class MongoSettlementStore:
     async def _add(self, changes: dict[str, Any], session: Session) -> None:
         updates = []
         for rollup_id, fields in changes.items():
-            nonzero = {field: change for field, change in fields.items() if change}
-            if nonzero:
+            if fields:
                 scope = "|".join(rollup_id.split("|", 2)[:2])
-                update = {"$inc": nonzero, "$setOnInsert": {"scope": scope}}
+                update = {"$inc": fields, "$setOnInsert": {"scope": scope}}
                 updates.append(UpdateOne({"_id": rollup_id}, update, upsert=True))
         if updates:
             await self._rollups.bulk_write(updates, ordered=False, session=session)
