@@ -1,5 +1,6 @@
 """FastStream's batch subscription, with what it needs to lose nothing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,10 @@ _IDLE_POLL_MS = 25  # FastStream sleeps that long after an empty poll: it adds t
 _FETCH_WAIT_MS = 50  # a partition's next fetch waits for the one under way: it, too, is latency
 
 OnBatch = Callable[["Batch"], Awaitable[None]]
+
+FEW, GATHERING_SECONDS = 100, 0.04
+"""After so few records at once the next ones are gathered for a moment: a batch costs much the same whatever it
+holds, and a steady trickle would come one by one."""
 
 _log = log_of("consumer")
 
@@ -113,14 +118,21 @@ class Subscription:
         consumer: Any = self._subscriber.consumer
         self._asked()
         ask = consumer.getmany
+        now = asyncio.get_running_loop().time
+        not_before = 0.0
 
         async def getmany(*args: Any, **options: Any) -> Any:
+            nonlocal not_before
             self._asked()
+            await asyncio.sleep(not_before - now())
             try:
-                return await ask(*args, **options)
+                found = await ask(*args, **options)
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 raise
+            count = sum(len(records) for records in found.values())
+            not_before = now() + GATHERING_SECONDS if 0 < count < FEW else 0.0
+            return found
 
         consumer.getmany = getmany
 

@@ -66,8 +66,12 @@ async def test_places_are_returned_in_the_order_of_the_records(topic: Topic, pro
 
 
 async def test_a_record_that_kafka_refuses_harms_no_later_one(
-    topic: Topic, producer: KeyedProducer, read_all: ReadAll
+    kafka_bootstrap: str, topic: Topic, producer: KeyedProducer, read_all: ReadAll
 ) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": "1048588"})])
+    await admin.close()
     too_large_for_us, too_large_for_kafka = b"x" * (5 * 2**20), b"x" * (2 * 2**20)
     for value in (too_large_for_us, too_large_for_kafka):
         with pytest.raises(MessageSizeTooLargeError):

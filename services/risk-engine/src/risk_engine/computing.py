@@ -134,8 +134,15 @@ def _sent(document: Mapping[str, Any] | None) -> Any:
     return None if document is None else encode(document)
 
 
+class _Encoded(RawBSONDocument):
+    """A document that need not be taken apart to be stored."""
+
+    def __len__(self) -> int:
+        return 1  # PyMongo only wants to know whether there is anything in it
+
+
 def _received(document: Any) -> Mapping[str, Any] | None:
-    return None if document is None else RawBSONDocument(document)
+    return None if document is None else _Encoded(document)
 
 
 def _begin(parent: int) -> None:

@@ -1,6 +1,7 @@
 """Results in transactions: while one batch is written, the next one is read and computed."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +13,9 @@ BATCH, SMALLEST_BATCH = 1_000, 50
 
 QUICK_SECONDS, SLOW_SECONDS = 1.5, 4.0
 """What a transaction may take before the next ones are smaller: MongoDB ends one that lasts too long."""
+
+OVERLAPPING = 3
+"""Batches that work is cut into at least, where none becomes smaller than SMALLEST_BATCH."""
 
 LANES = 2
 """Transactions under way at once, never two of one organization: they would collide in its sums."""
@@ -38,7 +42,7 @@ class Turns:
         write: Callable[[P], Coroutine[Any, Any, None]],
     ) -> None:
         """Prepares and writes all of it; whatever has a field `home` is work."""
-        if len(work) <= self._batch:
+        if len(work) <= SMALLEST_BATCH:
             await self._lane(work, prepare, write)
             return
         lanes: dict[int, list[Document]] = {}
@@ -55,7 +59,8 @@ class Turns:
         prepare: Callable[[Sequence[Document]], Awaitable[P]],
         write: Callable[[P], Coroutine[Any, Any, None]],
     ) -> None:
-        size = self._batch
+        # Several batches also of little work: reading and computing go on while one is written.
+        size = min(self._batch, max(SMALLEST_BATCH, math.ceil(len(work) / OVERLAPPING)))
         writing: asyncio.Task[None] | None = None
         try:
             for first in range(0, len(work), size):
