@@ -12,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from integration.shared.conftest import ReadAll
 from shared.faults import StatedError
 from shared.kafka import KeyedProducer, Outgoing, PublishingError, ensure_topics
-from shared.topics import DAYS, Topic
+from shared.topics import DAYS, PARTITIONS, Topic
 from support.eventually import eventually
 
 
@@ -66,18 +66,19 @@ async def test_places_are_returned_in_the_order_of_the_records(topic: Topic, pro
 
 
 async def test_a_record_that_kafka_refuses_harms_no_later_one(
-    kafka_bootstrap: str, topic: Topic, producer: KeyedProducer, read_all: ReadAll
+    kafka_bootstrap: str, unique_name: str, producer: KeyedProducer, read_all: ReadAll
 ) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     await admin.start()
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": "1048588"})])
+    await admin.create_topics([NewTopic(unique_name, PARTITIONS, 1, topic_configs={"max.message.bytes": "1048588"})])
     await admin.close()
+    await producer.publish(unique_name, b"k", b"first")
     too_large_for_us, too_large_for_kafka = b"x" * (5 * 2**20), b"x" * (2 * 2**20)
     for value in (too_large_for_us, too_large_for_kafka):
         with pytest.raises(MessageSizeTooLargeError):
-            await producer.publish(topic.name, b"k", value)
-    await producer.publish(topic.name, b"k", b"fine")
-    assert [record.value for record in await read_all(topic.name)] == [b"fine"]
+            await producer.publish(unique_name, b"k", value)
+    await producer.publish(unique_name, b"k", b"fine")
+    assert [record.value for record in await read_all(unique_name)] == [b"first", b"fine"]
 
 
 async def test_null_values_are_published_as_such(topic: Topic, producer: KeyedProducer, read_all: ReadAll) -> None:
