@@ -2,16 +2,19 @@
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import pytest
 
 from rules.assess import Assessment, assess
 from rules.breakpoints import dated_instants, state_instants
-from rules.contribution import contribution
-from rules.facts import Facts
+from rules.contribution import Earlier, contribution
+from rules.facts import Appointment, Facts
 from rules.figures import day_figures, state_figures
 from rules.instants import DAY
+from rules.merging import sorted_facts
 from rules.outreach import SILENCE_IS_FAILURE_AFTER
 from rules.settings import RuleSettings, rule_settings
 from rules.view import View
@@ -53,6 +56,55 @@ def test_the_sum_of_changes_known_by_an_instant_is_the_figures_as_of_it(seed: in
                     days.update({(day, name): change for name, change in changes.items()})
             expected = day_figures(view)
             assert {k: v for k, v in days.items() if v} == {k: v for k, v in expected.items() if v}
+
+
+def _before(facts: Facts, rng: random.Random) -> Facts:
+    """The facts as they may have been known before: some missing, others otherwise."""
+
+    def fewer(some: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
+        kept = [one if rng.random() < 0.85 else change(one) for one in some if rng.random() < 0.85]
+        return tuple(sorted(kept))
+
+    def other_appointment(one: Appointment) -> Appointment:
+        return rng.choice(
+            (
+                one._replace(starts_at=one.starts_at + rng.randrange(-9, 9) * DAY),
+                one._replace(created_at=one.created_at - rng.randrange(9) * DAY),
+                one._replace(cancelled_at=one.created_at + DAY),
+                one._replace(missed=not one.missed),
+                one._replace(known_from=one.starts_at),
+            )
+        )
+
+    contact = facts.contact
+    if contact is not None and rng.random() < 0.1:
+        contact = contact._replace(gone_at=contact.created_at + 50 * DAY)
+    before = facts._replace(
+        contact=contact,
+        appointments=fewer(facts.appointments, other_appointment),
+        communications=fewer(facts.communications, lambda c: c._replace(at=c.at - DAY)),
+        recalls=fewer(facts.recalls, lambda r: r._replace(due_on=r.due_on + 3)),
+        reports=fewer(facts.reports, lambda r: r._replace(at=r.at + DAY)),
+    )
+    return sorted_facts(before)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_known_before_spares_work_and_changes_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    patients, settings = _clinic(seed)
+    for facts in patients:
+        wanted = contribution(facts, settings)
+        for _ in range(6):
+            before = _before(facts, rng)
+            earlier = Earlier(before, contribution(before, settings))
+            assert contribution(facts, settings, earlier=earlier) == wanted
+        newest = max(facts.appointments, default=None, key=lambda a: a.created_at)
+        if newest is not None:
+            without = facts._replace(appointments=tuple(a for a in facts.appointments if a is not newest))
+            earlier = Earlier(without, contribution(without, settings))
+            assert contribution(facts, settings, earlier=earlier) == wanted
+        assert contribution(facts, settings, earlier=Earlier(facts, wanted)) is wanted
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -18,13 +18,16 @@ from typing import Any, Protocol
 from bson import decode, encode
 from bson.raw_bson import RawBSONDocument
 
-from risk_engine.settlement import Generation, Settled, settle
+from risk_engine.settlement import Generation, Memory, Settled, settle
 from shared.faults import TransientError
 from shared.garbage import look_for_garbage_less_often
 from shared.timelines import Document, Merged
 
 MANY = 50
 """Timelines; fewer are computed sooner than they are sent elsewhere."""
+
+REMEMBERED = 4_000
+"""Patients of whom the process that computes knows what they added last: a new fact changes little of it."""
 
 ORPHAN_SECONDS = 1.0
 """How soon the process notices that the one it works for was killed."""
@@ -44,10 +47,20 @@ class Compute(Protocol):
         ...
 
 
-def settle_all(work: Sequence[Work], merged: Merged, as_of: int, with_contribution: bool) -> list[Settled]:
+def settle_all(
+    work: Sequence[Work], merged: Merged, as_of: int, with_contribution: bool, memory: Memory | None = None
+) -> list[Settled]:
     """The results of all of it."""
     return [
-        settle(timeline, merged, generation, as_of=as_of, home=timeline["home"], with_contribution=with_contribution)
+        settle(
+            timeline,
+            merged,
+            generation,
+            as_of=as_of,
+            home=timeline["home"],
+            with_contribution=with_contribution,
+            memory=memory,
+        )
         for timeline, generation in work
     ]
 
@@ -113,6 +126,10 @@ def _nothing() -> list[Settled]:
     return []
 
 
+_memory = Memory(REMEMBERED)
+"""Of the process that computes."""
+
+
 def _settle_encoded(
     timelines: Sequence[bytes],
     merged: Mapping[str, Sequence[bytes]],
@@ -123,7 +140,7 @@ def _settle_encoded(
     """The results with their documents as BSON, which is passed on faster than dictionaries, and stored as it is."""
     decoded = [decode(timeline) for timeline in timelines]
     losers = {survivor: [decode(loser) for loser in some] for survivor, some in merged.items()}
-    results = settle_all([(decoded[place], one) for place, one in work], losers, as_of, with_contribution)
+    results = settle_all([(decoded[place], one) for place, one in work], losers, as_of, with_contribution, _memory)
     return [
         s._replace(contribution_document=_sent(s.contribution_document), assessment=_sent(s.assessment))
         for s in results

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rules.assess import Assessment, assess_view
 from rules.breakpoints import next_change, state_instants
-from rules.contribution import Contribution, contribution
+from rules.contribution import Contribution, Earlier, contribution
 from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
@@ -19,6 +19,25 @@ Basis = list[tuple[str, int]]
 Once merged into a patient, a timeline stays part of the basis, also when it is so no longer: then of two
 results that with the greater revisions is always the newer one.
 """
+
+
+class Memory:
+    """What the patients settled last added; forgets those that were settled longest ago."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held: dict[str, Earlier] = {}
+
+    def get(self, place: str) -> Earlier | None:
+        """What is known of a patient's result in a generation, by its `_id`."""
+        return self._held.get(place)
+
+    def put(self, place: str, earlier: Earlier) -> None:
+        """Remembers it as the newest."""
+        self._held.pop(place, None)
+        self._held[place] = earlier
+        if len(self._held) > self._size:
+            del self._held[next(iter(self._held))]
 
 
 class Generation(NamedTuple):
@@ -68,13 +87,23 @@ def settle(
     as_of: int,
     home: int,
     with_contribution: bool = True,
+    memory: Memory | None = None,
 ) -> Settled:
-    """The results for one timeline; `merged` holds the timelines of patients merged into it."""
+    """The results for one timeline; `merged` holds the timelines of patients merged into it.
+
+    `memory` is of earlier results, which spare work; it changes none.
+    """
     facts = facts_with_merged(timeline, merged)
     instants = state_instants(facts, generation.settings)
     basis = sorted((doc["_id"], doc["revision"]) for doc in _all_merged(timeline, merged))
     patient_id = timeline["patient_id"]
-    added = contribution(facts, generation.settings, instants) if with_contribution else None
+    added = None
+    if with_contribution:
+        place = f"{generation.scope}|{patient_id}"
+        earlier = memory.get(place) if memory is not None else None
+        added = contribution(facts, generation.settings, instants, earlier)
+        if memory is not None:
+            memory.put(place, Earlier(facts, added))
     return Settled(
         generation,
         patient_id,

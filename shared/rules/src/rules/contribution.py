@@ -4,14 +4,15 @@
 T, by construction, for every T past or future.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from rules.breakpoints import dated_instants, day_figure_instants, followup_passes, state_instants
+from rules.breakpoints import BEGINNING, dated_instants, day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
 from rules.figures import DayFigures, Item, day_items, state_figures
+from rules.instants import FOREVER
 from rules.settings import RuleSettings
 from rules.view import View
 
@@ -32,18 +33,42 @@ class Contribution:
     days: DayChanges = field(default_factory=dict)
 
 
-def contribution(facts: Facts, settings: RuleSettings, instants: frozenset[int] | None = None) -> Contribution:
+class Earlier(NamedTuple):
+    """What the same patient added by the facts known before, under the same settings."""
+
+    facts: Facts
+    contribution: Contribution
+
+
+def contribution(
+    facts: Facts,
+    settings: RuleSettings,
+    instants: frozenset[int] | None = None,
+    earlier: Earlier | None = None,
+) -> Contribution:
     """All changes that a patient adds, at every instant at which anything changes.
 
-    `instants` are the patient's `state_instants`, for a caller who has them already.
+    `instants` are the patient's `state_instants`, for a caller who has them already. With `earlier`
+    only what the difference in the facts can have changed is computed anew; the result is the same.
     """
     added = Contribution()
     if facts.contact is None:
         return added
     state: dict[str, int] = {}
     items: dict[Item, DayFigures] = {}
+    before: View | None = None
+    since = first_difference(earlier.facts, facts) if earlier is not None else BEGINNING
+    if earlier is not None and since == FOREVER:
+        return earlier.contribution
+    if earlier is not None and since > facts.contact.created_at:
+        before = View(facts, settings, since - 1)
+        state, items = state_figures(before), day_items(before)
+        added.state = {at: changes for at, changes in earlier.contribution.state.items() if at < since}
+        added.days = {place: changes for place, changes in earlier.contribution.days.items() if place[0] < since}
     for_days = day_figure_instants(facts, settings)
-    for view in _views(facts, settings, state_instants(facts, settings) if instants is None else instants):
+    if instants is None:
+        instants = state_instants(facts, settings)
+    for view in _views(facts, settings, instants, before):
         new_state = state_figures(view)
         if new_state != state:
             added.state[view.as_of] = _difference(new_state, state)
@@ -69,15 +94,37 @@ def _add_changes(
             days.setdefault((instant, day), {})[name] = change
 
 
-def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> Iterator[View]:
-    """The views at all instants in order; each is to be used before the next one is asked for."""
+def first_difference(earlier: Facts, facts: Facts) -> int:
+    """The first instant at which the two can look different: nothing is seen before it was created or told."""
+    if earlier.contact != facts.contact:
+        return BEGINNING
+    return min(
+        *(a.created_at for a in _differing(earlier.appointments, facts.appointments)),
+        *(c.at for c in _differing(earlier.communications, facts.communications)),
+        *(r.created_at for r in _differing(earlier.recalls, facts.recalls)),
+        *(r.at for r in _differing(earlier.reports, facts.reports)),
+        FOREVER,
+        FOREVER,
+    )
+
+
+def _differing(some: tuple[K, ...], others: tuple[K, ...]) -> Collection[K]:
+    return () if some == others else set(some).symmetric_difference(others)
+
+
+def _views(
+    facts: Facts, settings: RuleSettings, instants: frozenset[int], before: View | None = None
+) -> Iterator[View]:
+    """The views at all instants after one before in order; each is to be used before the next one is asked for."""
     assert facts.contact is not None
-    first = facts.contact.created_at
+    first = facts.contact.created_at if before is None else before.as_of + 1
     dated = dated_instants(facts)
     pending = [int(i) for i in instants if i >= first]  # MongoDB's numbers are of a class that is slow to pass on
+    if before is not None and (passes := _passes(before)) is not None:
+        pending.append(passes)
     heapify(pending)
     done = first - 1
-    previous: View | None = None
+    previous = before
     while pending:
         instant = heappop(pending)
         if instant <= done:
@@ -92,9 +139,14 @@ def _views(facts: Facts, settings: RuleSettings, instants: frozenset[int]) -> It
             view.move_on(instant)
         previous = view
         yield view
-        passes = followup_passes(view) if view.in_scope else None
-        if passes is not None and passes > instant:
+        if (passes := _passes(view)) is not None:
             heappush(pending, passes)
+
+
+def _passes(view: View) -> int | None:
+    """The instant after the view's at which its follow-up date has passed."""
+    passes = followup_passes(view) if view.in_scope else None
+    return passes if passes is not None and passes > view.as_of else None
 
 
 def _difference(new: Mapping[K, int], old: Mapping[K, int]) -> dict[K, int]:
