@@ -100,8 +100,6 @@ class Scheduler:
 
     async def start(self) -> None:
         """Begins to look."""
-        await self._stores.records.prepare()
-        await self._stores.intents.prepare()
         self._loop = asyncio.create_task(self._look_again_and_again())
 
     async def stop(self) -> None:
@@ -119,8 +117,13 @@ class Scheduler:
                 await asyncio.wait(unfinished)
 
     async def _look_again_and_again(self) -> None:
+        prepared = False
         while True:
             try:
+                if not prepared:
+                    await self._stores.records.prepare()
+                    await self._stores.intents.prepare()
+                    prepared = True
                 await self._look()
                 self._looked_at = self._clock.monotonic()
             except Exception as fault:  # noqa: BLE001 - whatever it is, it may be gone next time
