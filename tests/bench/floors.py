@@ -1,10 +1,11 @@
 """What consuming costs at least: a program that a reader could write by hand, without any rules.
 
-`python -m bench.floors many|single BOOTSTRAP MONGODB_URI TOTAL SECONDS` reads the same topics and
+`python -m bench.floors many|single|single-careless BOOTSTRAP MONGODB_URI TOTAL SECONDS` reads the same topics and
 stores the same facts in the same documents, one per patient, `w: majority`, with the driver that the
 services use by default. `many`: aiokafka's `getmany`, orjson, one bulk write, one commit. `single`:
-FastStream as its tutorial has it, a pydantic model per message and one write each. Prints one JSON
-line: events and seconds, from the first record in hand to the last one stored.
+FastStream message by message, a pydantic model and one write each, acknowledged once it is stored;
+`single-careless`: as its tutorial has it, acknowledged before, so that a kill loses messages. Prints
+one JSON line: events and seconds, from the first record in hand to the last one stored.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ import json
 import sys
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer
-from faststream import FastStream
+from faststream import AckPolicy, FastStream
 from faststream.kafka import KafkaBroker
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import BaseModel
@@ -73,14 +75,21 @@ class Event(BaseModel):
     data: dict[str, Any]
 
 
-async def single(bootstrap_servers: str, uri: str, total: int, seconds: float) -> tuple[int, float]:
+async def single(
+    bootstrap_servers: str, uri: str, total: int, seconds: float, policy: AckPolicy = AckPolicy.NACK_ON_ERROR
+) -> tuple[int, float]:
     """Message by message."""
     timelines = _collection(uri)
     broker = KafkaBroker(bootstrap_servers, logger=None)
     app = FastStream(broker)
     stored, began, ended = 0, 0.0, 0.0
 
-    @broker.subscriber(*RISK_ENGINE_TOPICS, group_id=f"floor-{uuid.uuid4().hex[:8]}", auto_offset_reset="earliest")
+    @broker.subscriber(
+        *RISK_ENGINE_TOPICS,
+        group_id=f"floor-{uuid.uuid4().hex[:8]}",
+        auto_offset_reset="earliest",
+        ack_policy=policy,
+    )
     async def store(event: Event) -> None:
         nonlocal stored, began, ended
         began = began or time.monotonic()
@@ -98,5 +107,7 @@ async def single(bootstrap_servers: str, uri: str, total: int, seconds: float) -
 
 if __name__ == "__main__":
     kind, servers, database, count, limit = sys.argv[1:]
-    found, spent = asyncio.run({"many": many, "single": single}[kind](servers, database, int(count), float(limit)))
+    careless = partial(single, policy=AckPolicy.ACK_FIRST)
+    floor = {"many": many, "single": single, "single-careless": careless}[kind]
+    found, spent = asyncio.run(floor(servers, database, int(count), float(limit)))
     print(json.dumps({"events": found, "seconds": spent}), flush=True)

@@ -122,7 +122,8 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
             ],
             allowDiskUse=True,
         )
-        database[collection].create_indexes(keys)
+        if keys:
+            database[collection].create_indexes(keys)
     _copy_standing(stack, original, names)
     stack.client.admin.command("fsync")  # what was written is on the disk before anything is measured
     return time.monotonic() - began

@@ -169,7 +169,7 @@ def prioritized(
         chosen = [k for k in chosen if level(k) in risk_levels_wanted]
     if actions_required:
         chosen = [k for k in chosen if any(ALERTS[name](k) for name in actions_required)]
-    rows = [row(k) for k in chosen]
+    rows = [dict(k.once(row)) for k in chosen]
     # "`days_since_contact` desc or `next_action_date` asc; ties by patient id"
     orders = {
         "days_since_contact": lambda r: (-r["days_since_last_contact"], r["id"]),
