@@ -18,6 +18,7 @@ from bench.publishing import Group, publish
 from bench.stack import Stack
 from rules.instants import HOUR
 from shared.clock import SystemClock
+from shared.rollups import Grain
 from shared.timelines import home_partition
 
 BY_PATIENT = ("timelines", "contributions", "assessments")
@@ -40,7 +41,7 @@ def enlarge(stack: Stack, original: str, name: str, copies: int) -> None:
     """An organization with every patient of the original so many times."""
     stack.add_organizations(name)
     database = stack.database
-    made = [_copy(name, f"x{number:03d}", fine=True) for number in range(copies)]
+    made = [_copy(name, f"x{number:03d}", grain="hour") for number in range(copies)]
     for collection in BY_PATIENT:
         database[collection].aggregate(
             [
@@ -67,10 +68,10 @@ def _enlarged(rest: str, rollup: Document, copies: int) -> Iterator[tuple[str, D
     Each copy has instants of its own, as other patients would have.
     """
     many = times({part: rollup[part] for part in ("n", "i") if part in rollup}, copies)
-    instants = many.pop("i", None)
-    if instants is None:
+    if "i" not in many or rest in ("s|", "d|"):
         yield rest, many
         return
+    del many["i"]
     kind = rest[0]
     hours: dict[int, Document] = {}
     for instant, counters in rollup["i"].items():
@@ -129,8 +130,8 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     return time.monotonic() - began
 
 
-def _copy(name: str, suffix: str, *, fine: bool = False) -> Document:
-    return {"organization": name, "suffix": suffix, "home": home_partition(name), "fine": fine}
+def _copy(name: str, suffix: str, *, grain: Grain = "day") -> Document:
+    return {"organization": name, "suffix": suffix, "home": home_partition(name), "grain": grain}
 
 
 _FIELD_OF_ORIGINAL = {
@@ -160,7 +161,7 @@ def _copied(collection: str) -> Document:
         revision = {"$arrayElemAt": [{"$arrayElemAt": ["$basis", 0]}, 1]}
         fields |= {"_id": {"$concat": [scope, "|", patient]}, "scope": scope, "basis": [[timeline, revision]]}
     if collection == "contributions":
-        fields["fine"] = "$copy.fine"
+        fields["grain"] = "$copy.grain"
     else:
         fields["home"] = "$copy.home"
     return {"$mergeObjects": ["$$ROOT", fields]}

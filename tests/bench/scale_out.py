@@ -82,7 +82,7 @@ def _wrong_sums(stack: Stack) -> int:
                 expected[contribution["scope"], counter] += change
     found: Counter[tuple[str, str]] = Counter()
     for rollup in stack.database["rollups"].find({"_id": {"$regex": r"\|s\|$"}}):
-        for changes in rollup["n"].values():
+        for changes in (*rollup.get("n", {}).values(), *rollup.get("i", {}).values()):
             for counter, change in changes.items():
                 found[rollup["scope"], counter] += change
     return sum(1 for key in expected.keys() | found.keys() if expected[key] != found[key])

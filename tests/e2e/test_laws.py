@@ -87,8 +87,9 @@ def _scope(databases: Databases) -> str:
 def _spoil_a_rollup(databases: Databases) -> None:
     rollup = databases["risk_engine"]["rollups"].find_one({"_id": f"{_scope(databases)}|s|"})
     assert rollup is not None
-    month, changes = next((month, changes) for month, changes in rollup["n"].items() if changes)
-    field = f"n.{month}.{min(changes)}"
+    part = "n" if "n" in rollup else "i"
+    bucket, changes = next((bucket, changes) for bucket, changes in rollup[part].items() if changes)
+    field = f"{part}.{bucket}.{min(changes)}"
     databases["risk_engine"]["rollups"].update_one({"_id": rollup["_id"]}, {"$inc": {field: 1}})
 
 

@@ -37,13 +37,16 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
     zone = ZoneInfo(time_zone)
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for contribution in contributions:
-        fine = contribution["fine"]
+        grain = contribution["grain"]
         for instant, changes in contribution["state"]:
             month, day, hour = _buckets(instant, zone)
             for counter, n in changes.items():
+                if grain == "all":
+                    sums["s|"][f"i.{instant}.{counter}"] += n
+                    continue
                 sums["s|"][f"{month}.{counter}"] += n
                 sums[f"s|{month}"][f"{day}.{counter}"] += n
-                if fine:
+                if grain == "hour":
                     sums[f"s|{day}"][f"{hour}.{counter}"] += n
                     sums[f"s|{day}|{hour}"][f"{instant}.{counter}"] += n
                 else:
@@ -51,7 +54,10 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
         for instant, belongs_to, changes in contribution["days"]:
             month, day, hour = _buckets(instant, zone)
             for counter, n in changes.items():
-                rungs = [f"d|{month}", f"d|{day}", *([f"d|{day}|{hour}"] if fine else [])]
+                if grain == "all":
+                    sums["d|"][f"i.{instant}.{belongs_to}.{counter}"] += n
+                    continue
+                rungs = [f"d|{month}", f"d|{day}", *([f"d|{day}|{hour}"] if grain == "hour" else [])]
                 for rollup in rungs:
                     sums[rollup][f"{belongs_to}.{counter}"] += n
                 sums[rungs[-1]][f"i.{instant}.{belongs_to}.{counter}"] += n

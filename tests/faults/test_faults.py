@@ -86,8 +86,9 @@ def test_the_checker_sees_what_is_wrong(suite: Suite, do: Do) -> None:
         )
         rollup = risk["rollups"].find_one({"scope": f"{organization}|1", "_id": {"$regex": r"\|s\|$"}})
         assert rollup is not None
-        month, counters = next(iter(rollup["n"].items()))
-        risk["rollups"].update_one({"_id": rollup["_id"]}, {"$inc": {f"n.{month}.{next(iter(counters))}": 1}})
+        part = "n" if "n" in rollup else "i"
+        bucket, counters = next(iter(rollup[part].items()))
+        risk["rollups"].update_one({"_id": rollup["_id"]}, {"$inc": {f"{part}.{bucket}.{next(iter(counters))}": 1}})
         tracker["patients"].delete_one({"organization_id": organization})
         suite.publisher.ask(_set_aside(suite, organization))
         return check(suite.stack, suite.publisher, clinic, token, 901)

@@ -5,28 +5,31 @@ of any T touches one small document per rung: whole months before T's month, who
 T's day, whole hours before T's hour, and the single instants of that hour. Buckets are local
 days; hours are counted in UTC, so a rung never depends on how long a local hour is.
 
-Where an organization is small, a day's instants are few and lie with the day (`coarse`): that is a
-fifth of the documents to write. In a large one such a document would be large, too, so there they
-lie with their hours (`fine`). Each contribution says which way it was added, and is taken back the
-same way; both are read.
+Where the single instants lie is a contribution's `grain`: all together in an organization of a few
+patients; with their day in a small one, which is a sixth of the documents to write; in a large one,
+where such documents would be large, too, with their hour. Each contribution says which way it was
+added, and is taken back the same way; all are read.
 
 Documents of `risk_engine.rollups`, `_id` "ORG|GENERATION|LADDER|BUCKET" (`s` state figures, which
 sum over all instants up to T; `d` day figures, which also name the local day they belong to):
 
     s|            n: {month: {counter: n}}                    the months' changes
+                  i: {instant: {counter: n}}                  of grain `all`, which is nowhere else
     s|month       n: {day: {counter: n}}
-    s|day         n: {hour: {counter: n}} fine;  i: {instant: {counter: n}} coarse
-    s|day|hour    n: {instant: {counter: n}} fine
+    s|day         n: {hour: {counter: n}}                     of grain `hour`
+                  i: {instant: {counter: n}}                  of grain `day`
+    s|day|hour    n: {instant: {counter: n}}                  of grain `hour`
+    d|            i: {instant: {day it belongs to: {counter: n}}}  of grain `all`, which is nowhere else
     d|month       n: {day it belongs to: {counter: n}}        all changes known in that month
-    d|day         n: likewise;  i: {instant: {day it belongs to: {counter: n}}} coarse
-    d|day|hour    n: likewise, fine;  i: {instant: {day it belongs to: {counter: n}}} fine
+    d|day         n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  of grain `day`
+    d|day|hour    n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  both of grain `hour`
 """
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rules.calendar import Calendar
 from rules.contribution import Contribution
@@ -44,6 +47,17 @@ K = TypeVar("K", bound=Hashable)
 Changes = Mapping[K, Mapping[str, int]]
 
 ALL = ""
+
+Grain = Literal["all", "day", "hour"]
+"""With what the single instants of a contribution lie."""
+
+FEW, MANY = 32, 10_000
+"""Patients of an organization up to which all instants lie together, and from which on with their hours."""
+
+
+def grain_for(patients: int) -> Grain:
+    """How contributions are added in an organization of so many patients."""
+    return "all" if patients <= FEW else "day" if patients < MANY else "hour"
 
 
 def scope(organization_id: str, generation: int) -> str:
@@ -84,9 +98,16 @@ class Ladder:
         """The `_id` of a bucket."""
         return "|".join((self._scope, kind, *map(str, bucket)))
 
-    def increments(self, net: "Net", *, fine: bool) -> Increments:
+    def increments(self, net: "Net", grain: Grain) -> Increments:
         """What net changes add to every rung of their ladders."""
         into: Increments = {}
+        if grain == "all":
+            for instant, changes in net.state.items():
+                _put(into, self.id("s", ALL), f"i.{instant}", changes)
+            for (instant, belongs_to), changes in net.days.items():
+                _put(into, self.id("d", ALL), f"i.{instant}.{belongs_to}", changes)
+            return into
+        fine = grain == "hour"
         days: dict[tuple[str, int], dict[str, int]] = {}
         months: dict[str, dict[str, int]] = {}
         hours: dict[tuple[int, int], dict[str, int]] = {}
@@ -137,6 +158,7 @@ class Ladder:
         month, day, hour = self._rungs(as_of)
         figures: Counter[str] = Counter()
         _add_where(figures, rollups.get(self.id("s", ALL)), lambda m: m < month)
+        _add_where(figures, rollups.get(self.id("s", ALL)), lambda i: int(i) <= as_of, part="i")
         if as_of == self._calendar.end(day):
             _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) <= day)
             return figures
@@ -156,10 +178,12 @@ class Ladder:
         month = month_of(first)
         figures: Counter[str] = Counter()
         _add_where(figures, rollups.get(self.id("s", ALL)), lambda m: m < month)
-        changes: dict[int, Mapping[str, int]] = {}
+        changes: dict[int, Counter[str]] = {}
         for m in months(first, last):
             by_day = (rollups.get(self.id("s", m)) or {}).get("n", {})
-            changes.update((int(day), change) for day, change in by_day.items())
+            changes.update((int(day), Counter(change)) for day, change in by_day.items())
+        for instant, change in (rollups.get(self.id("s", ALL)) or {}).get("i", {}).items():
+            changes.setdefault(self._calendar.day(int(instant)), Counter()).update(change)
         found = {}
         for day in range(min((*changes, first)), last + 1):
             figures.update(changes.get(day, {}))
@@ -174,6 +198,7 @@ class Ladder:
         if as_of != self._calendar.end(day):
             hours = range(self._calendar.start(day) // HOUR, hour + 1)
         return [
+            self.id("d", ALL),
             *(self.id("d", m) for m in months(first, day)[:-1]),
             *(self.id("d", d) for d in range(max(first, first_of_month(day)), day + 1)),
             *(self.id("d", day, h) for h in hours if first <= day),
@@ -183,7 +208,9 @@ class Ladder:
         """The day figures of local days first..last as known at an instant."""
         _, day, hour = self._rungs(as_of)
         figures: Counter[tuple[int, str]] = Counter()
-        under_way = set() if as_of == self._calendar.end(day) else {self.id("d", day), self.id("d", day, hour)}
+        under_way = {self.id("d", ALL)}
+        if as_of != self._calendar.end(day):
+            under_way |= {self.id("d", day), self.id("d", day, hour)}
         for rollup_id in self.days_ids(first, as_of):
             rollup = rollups.get(rollup_id)
             if rollup is None:

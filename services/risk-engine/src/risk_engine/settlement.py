@@ -10,7 +10,7 @@ from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
-from shared.rollups import Increments, Ladder, Net, scope
+from shared.rollups import Grain, Increments, Ladder, Net, scope
 from shared.timelines import Document, Merged, facts_with_merged
 
 Basis = list[tuple[str, int]]
@@ -46,8 +46,8 @@ class Generation(NamedTuple):
     organization_id: str
     number: int
     settings: RuleSettings
-    fine: bool = False
-    """The organization is large: a day's instants lie with their hours (see `shared.rollups`)."""
+    grain: Grain = "day"
+    """How contributions are added."""
 
     @property
     def scope(self) -> str:
@@ -155,7 +155,7 @@ def _contribution_document(
         "scope": generation.scope,
         "patient_id": patient_id,
         "basis": [list(pair) for pair in basis],
-        "fine": generation.fine,
+        "grain": generation.grain,
         "state": [[instant, changes] for instant, changes in added.state.items()],
         "days": [[at, day, changes] for (at, day), changes in added.days.items()],
     }
@@ -182,29 +182,29 @@ def lacks(stored: Mapping[str, Any], basis: Basis) -> set[str]:
 
 def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
     """What the rollups change by when stored contributions are replaced by the settled ones."""
-    nets: dict[tuple[str, bool], tuple[Ladder, Net]] = {}
+    nets: dict[tuple[str, Grain], tuple[Ladder, Net]] = {}
 
-    def net_of(generation: Generation, fine: bool) -> Net:
-        found = nets.get((generation.scope, fine))
+    def net_of(generation: Generation, grain: Grain) -> Net:
+        found = nets.get((generation.scope, grain))
         if found is None:
-            found = nets[generation.scope, fine] = (generation.ladder, Net())
+            found = nets[generation.scope, grain] = (generation.ladder, Net())
         return found[1]
 
     for settled, stored in changes:
         added, generation = settled.contribution, settled.generation
         assert added is not None
         before = stored_contribution(stored) if stored else Contribution()
-        as_before = stored["fine"] if stored else generation.fine
-        if as_before == generation.fine:
-            net_of(generation, generation.fine).replace(before, added)
+        as_before = stored["grain"] if stored else generation.grain
+        if as_before == generation.grain:
+            net_of(generation, generation.grain).replace(before, added)
         else:
             net_of(generation, as_before).replace(before, Contribution())
-            net_of(generation, generation.fine).replace(Contribution(), added)
+            net_of(generation, generation.grain).replace(Contribution(), added)
     into: Increments = {}
-    for (_, fine), (ladder, net) in nets.items():
-        for rollup, fields in ladder.increments(net, fine=fine).items():
+    for (_, grain), (ladder, net) in nets.items():
+        for rollup, fields in ladder.increments(net, grain).items():
             sums = into.setdefault(rollup, fields)
-            if sums is not fields:  # what lies both with days and with hours meets in the months
+            if sums is not fields:  # of any grain
                 for field, change in fields.items():
                     sums[field] = sums.get(field, 0) + change
     return into

@@ -5,6 +5,7 @@ the transaction lets one of them win and the other find nothing left to add.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -224,7 +225,7 @@ class Settler:
             await self._standings.swap(standing, self._clock.now())
             self._building.remove(organization_id)
             return
-        generation = generation_of(standing, building)
+        generation = generation_of(standing, building, len(timelines))
         batch = await self._computed(timelines, [(timeline, generation) for timeline in timelines])
         await self._settlements.write(batch.results, batch.now)
         await self._standings.built_to(standing, timelines[-1]["_id"])
@@ -232,5 +233,8 @@ class Settler:
 
 def _work(timelines: Sequence[Document], standings: dict[str, Standing]) -> list[Work]:
     """Each timeline with the generations that must follow it; none for organizations unknown."""
-    generations = {organization: generations_of(standing) for organization, standing in standings.items()}
+    coming = Counter(t["organization_id"] for t in timelines)
+    generations = {
+        organization: generations_of(standing, coming[organization]) for organization, standing in standings.items()
+    }
     return [(timeline, one) for timeline in timelines for one in generations.get(timeline["organization_id"], ())]

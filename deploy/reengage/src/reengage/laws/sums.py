@@ -23,36 +23,41 @@ class Expected:
         self.buckets: dict[str, dict[str, Any]] = defaultdict(lambda: {"n": defaultdict(Counter)})
         self.state: dict[int, Counter[str]] = defaultdict(Counter)
         self.days: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-        self._state: dict[tuple[int, bool], Counter[str]] = defaultdict(Counter)
-        self._days: dict[tuple[int, int, bool], Counter[str]] = defaultdict(Counter)
+        self._state: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        self._days: dict[tuple[int, int, str], Counter[str]] = defaultdict(Counter)
 
     def add(self, contributed: Mapping[str, Any]) -> None:
         """One patient's stored contribution."""
-        fine = contributed["fine"]
+        grain = contributed["grain"]
         for instant, changes in contributed["state"]:
-            _add(self._state[instant, fine], changes)
+            _add(self._state[instant, grain], changes)
         for instant, day, changes in contributed["days"]:
-            _add(self._days[instant, day, fine], changes)
+            _add(self._days[instant, day, grain], changes)
 
     def fill(self) -> None:
         """Once all are added: the buckets."""
-        for (instant, fine), changes in self._state.items():
+        for (instant, grain), changes in self._state.items():
             _add(self.state[instant], changes)
+            if grain == "all":
+                _add(self._instants("s|")[str(instant)], changes)
+                continue
             month, day, hour = self._rungs(instant)
             _add(self.buckets["s|"]["n"][month], changes)
             _add(self.buckets[f"s|{month}"]["n"][str(day)], changes)
-            if fine:
+            if grain == "hour":
                 _add(self.buckets[f"s|{day}"]["n"][str(hour)], changes)
                 _add(self.buckets[f"s|{day}|{hour}"]["n"][str(instant)], changes)
             else:
                 _add(self._instants(f"s|{day}")[str(instant)], changes)
-        for (instant, belongs_to, fine), changes in self._days.items():
+        for (instant, belongs_to, grain), changes in self._days.items():
             _add(self.days[instant, belongs_to], changes)
             month, day, hour = self._rungs(instant)
-            names = [f"d|{month}", f"d|{day}", *([f"d|{day}|{hour}"] if fine else [])]
-            for name in names:
+            rungs = [] if grain == "all" else [f"d|{month}", f"d|{day}"]
+            if grain == "hour":
+                rungs.append(f"d|{day}|{hour}")
+            for name in rungs:
                 _add(self.buckets[name]["n"][str(belongs_to)], changes)
-            of_instant = self._instants(names[-1]).setdefault(str(instant), defaultdict(Counter))
+            of_instant = self._instants(rungs[-1] if rungs else "d|").setdefault(str(instant), defaultdict(Counter))
             _add(of_instant[str(belongs_to)], changes)
 
     def _instants(self, name: str) -> dict[str, Any]:

@@ -21,30 +21,27 @@ from rules.settings import rule_settings
 from rules.version import RULES_VERSION
 from shared.mongo import Database
 from shared.organizations import Organization
-from shared.rollups import scope, within
+from shared.rollups import grain_for, scope, within
 from shared.timelines import STANDINGS, TIMELINES
 
 RETIRED_FOR = 60_000_000
 """Microseconds that retired results are kept, for reads that began before the swap."""
 
-FINE_FROM = 10_000
-"""Patients: from then on a day's instants are too many for one document."""
-
 Standing = dict[str, Any]
 
 
-def generation_of(standing: Standing, part: dict[str, Any]) -> Generation:
-    """The generation that the standing itself or its `building` part describes."""
+def generation_of(standing: Standing, part: dict[str, Any], coming: int = 0) -> Generation:
+    """The generation that the standing itself or its `building` part describes, with so many patients more."""
     number = part["generation"]
-    fine = standing["patients"].get(str(number), 0) >= FINE_FROM
-    return Generation(standing["_id"], number, rule_settings(part["settings"]), fine)
+    grain = grain_for(standing["patients"].get(str(number), 0) + coming)
+    return Generation(standing["_id"], number, rule_settings(part["settings"]), grain)
 
 
-def generations_of(standing: Standing) -> list[Generation]:
-    """All generations that must follow the facts."""
-    found = [generation_of(standing, standing)]
+def generations_of(standing: Standing, coming: int = 0) -> list[Generation]:
+    """All generations that must follow the facts of so many patients, perhaps new ones."""
+    found = [generation_of(standing, standing, coming)]
     if standing["building"] is not None:
-        found.append(generation_of(standing, standing["building"]))
+        found.append(generation_of(standing, standing["building"], coming))
     return found
 
 
