@@ -11,13 +11,15 @@ patients    {generation: how many patients have results in it}
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
+from bson import decode, encode
 from pymongo.errors import DuplicateKeyError
 
 from risk_engine.settlement import Generation
 from risk_engine.store.settlements import BY_SCOPE
-from rules.settings import rule_settings
+from rules.settings import RuleSettings, rule_settings
 from rules.version import RULES_VERSION
 from shared.mongo import Database
 from shared.organizations import Organization
@@ -34,7 +36,13 @@ def generation_of(standing: Standing, part: dict[str, Any], coming: int = 0) -> 
     """The generation that the standing itself or its `building` part describes, with so many patients more."""
     number = part["generation"]
     grain = grain_for(standing["patients"].get(str(number), 0) + coming)
-    return Generation(standing["_id"], number, rule_settings(part["settings"]), grain)
+    return Generation(standing["_id"], number, _rules(encode(part["settings"])), grain)
+
+
+@lru_cache(maxsize=1024)
+def _rules(settings: bytes) -> RuleSettings:
+    """The same object for all organizations with the same settings: passed on once, and once computed."""
+    return rule_settings(decode(settings))
 
 
 def generations_of(standing: Standing, coming: int = 0) -> list[Generation]:
