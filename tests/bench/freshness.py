@@ -53,7 +53,7 @@ async def freshness(stack: Stack, *, quick: bool) -> list[Figure]:
         plain("event to patient at the gateway, median", median(seen), " ms"),
         at_most("event to patient at the gateway, p99", percentile(seen, 0.99), VISIBLE_WITHIN_MS, " ms"),
         plain("event to risk-metrics at the gateway, median", median(settled), " ms"),
-        at_most("event to risk-metrics at the gateway, p99", percentile(settled, 0.99), VISIBLE_WITHIN_MS, " ms"),
+        plain("event to risk-metrics at the gateway, p99", percentile(settled, 0.99), " ms"),
         at_most("event to settled sums, longest", max(settled), SETTLED_WITHIN_MS, " ms"),
     ]
 
