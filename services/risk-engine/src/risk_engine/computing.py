@@ -32,7 +32,6 @@ REMEMBERED = 4_000
 ORPHAN_SECONDS = 1.0
 """How soon the process notices that the one it works for was killed."""
 
-
 Work = tuple[Document, Generation]
 """What is settled: a timeline, for a generation."""
 
@@ -116,7 +115,7 @@ class ComputingProcess:
         pool = self._pool
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, call)
-        except (BrokenProcessPool, RuntimeError) as fault:
+        except BrokenProcessPool as fault:
             if self._pool is pool:
                 self._pool = None
             raise TransientError("the process that computes ended") from fault
