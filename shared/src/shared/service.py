@@ -18,6 +18,7 @@ from shared.health import Health, HealthServer, Heartbeat
 from shared.logs import configure_logs, log_of
 from shared.mongo import DatabaseClient, open_database_client
 from shared.settings import ServiceSettings
+from shared.tasks import cancelled
 
 STOP_SECONDS = 10.0
 
@@ -188,8 +189,7 @@ class BackgroundTask:
     async def stop(self) -> None:
         """Cancels the work and waits for it to end."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancelled(self._task)
 
     async def _run(self) -> None:
         try:

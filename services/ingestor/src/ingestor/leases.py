@@ -13,6 +13,7 @@ from typing import Protocol
 from ingestor.errors import LeaseLostError
 from shared.faults import describe
 from shared.logs import log_of
+from shared.tasks import cancelled
 
 LEASE_SECONDS = 20.0
 RENEW_EVERY_SECONDS = 5.0
@@ -88,8 +89,7 @@ class Lease:
                 try:
                     yield
                 finally:
-                    keeper.cancel()
-                    await asyncio.wait([keeper])
+                    await cancelled(keeper)
         except TimeoutError as fault:
             if not scope.expired():
                 raise

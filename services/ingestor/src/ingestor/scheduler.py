@@ -18,6 +18,7 @@ from shared.clock import Clock
 from shared.faults import describe
 from shared.logs import log_of
 from shared.organizations import Organization, OrganizationDirectory
+from shared.tasks import cancelled
 
 TICK_SECONDS = 0.5
 TRY_LEASE_AGAIN_SECONDS = 2.0
@@ -106,15 +107,11 @@ class Scheduler:
         """Lets batches under way finish, for a while, and gives the leases back."""
         self._stopping = True
         if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
+            await cancelled(self._loop)
         running = list(self._running.values())
         if running:
             _, unfinished = await asyncio.wait(running, timeout=FINISH_SECONDS)
-            for task in unfinished:
-                task.cancel()
-            if unfinished:
-                await asyncio.wait(unfinished)
+            await cancelled(*unfinished)
 
     async def _look_again_and_again(self) -> None:
         prepared = False

@@ -9,6 +9,7 @@ from ingestor.cliniko import Page
 from ingestor.fields import UntranslatableError, ident
 from ingestor.records import Record
 from ingestor.translate import translate
+from shared.tasks import cancelled
 
 PAGES_AHEAD = 10
 """Read before they are needed, at most: some megabytes."""
@@ -90,8 +91,7 @@ async def _ahead(pages: AsyncGenerator[Page, None]) -> AsyncIterator[AsyncIterat
     try:
         yield _lots(queue)
     finally:
-        fetching.cancel()
-        await asyncio.wait([fetching])
+        await cancelled(fetching)
 
 
 async def _lots(queue: asyncio.Queue[Page | Exception | None]) -> AsyncIterator[list[Page]]:
