@@ -150,8 +150,7 @@ async def _serve_parts(
     fault = starting.exception() if starting.done() else None
     if fault is None:
         fault = await ended
-    starting.cancel()
-    await asyncio.wait([starting])
+    await cancelled(starting)
     health.stopping = True
     await _stop_all(started, runtime.clock)
     return fault

@@ -9,7 +9,8 @@ AGAIN_SECONDS = 1.0
 async def cancelled(*tasks: "asyncio.Task[Any]") -> None:
     """Cancels them and returns when they have ended, whatever came of them.
 
-    Again and again: a driver under way may swallow one cancellation, and its caller then goes on.
+    Again and again: one that comes just when `asyncio.wait_for` got its answer is lost (Python before
+    3.12), a database driver waits that way, and who loops around it goes on.
     """
     pending = {task for task in tasks if not task.done()}
     while pending:

@@ -18,6 +18,7 @@ from shared.identity import TokenDirectory
 from shared.kafka import KeyedProducer, ensure_topics
 from shared.organizations import OrganizationDirectory
 from shared.service import Part, Runtime, run
+from shared.tasks import cancelled
 
 SERVICE = "api-gateway"
 
@@ -37,8 +38,7 @@ class Publishing:
     async def stop(self) -> None:
         """Sends what is under way and disconnects."""
         if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
+            await cancelled(self._connecting)
         await self._producer.stop()
 
     async def _connect(self) -> None:

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from shared.faults import describe
 from shared.logs import log_of
+from shared.tasks import cancelled
 
 Check = Callable[[], Awaitable[None]]
 
@@ -63,8 +64,7 @@ class Readiness:
     async def stop(self) -> None:
         """Asks no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancelled(self._task)
 
     def not_ready(self) -> list[str]:
         """What cannot be reached, as last seen."""
