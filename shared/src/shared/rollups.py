@@ -26,25 +26,18 @@ sum over all instants up to T; `d` day figures, which also name the local day th
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from rules.calendar import Calendar
-from rules.contribution import Contribution
 from rules.instants import HOUR
 
 ROLLUPS = "rollups"
 
-Increments = dict[str, dict[str, int]]
-"""{`_id` of a rollup: {field: change}}"""
-
 Rollups = Mapping[str, Mapping[str, Any]]
 """Documents by `_id`."""
-
-K = TypeVar("K", bound=Hashable)
-Changes = Mapping[K, Mapping[str, int]]
 
 ALL = ""
 
@@ -70,86 +63,29 @@ def within(of_scope: str) -> dict[str, Any]:
     return {"_id": {"$gt": f"{of_scope}|", "$lt": f"{of_scope}}}"}}
 
 
-class Net:
-    """What contributions that come and go together change, added up before any rung is touched."""
-
-    def __init__(self) -> None:
-        self.state: dict[int, dict[str, int]] = {}
-        self.days: dict[tuple[int, int], dict[str, int]] = {}
-
-    def replace(self, before: Contribution, after: Contribution) -> None:
-        """Takes one away and adds the other; what is in both costs next to nothing."""
-        if not before.state and not before.days:
-            _add_all(self.state, after.state)
-            _add_all(self.days, after.days)
-            return
-        _add_difference(self.state, before.state, after.state)
-        _add_difference(self.days, before.days, after.days)
-
-
 class Ladder:
-    """The `_id`s of one generation's rollups."""
+    """One generation's rollups: their `_id`s, and what they say.
+
+    `calendar` is of the organization's local days.
+    """
 
     def __init__(self, organization_id: str, generation: int, calendar: Calendar) -> None:
         self._scope = scope(organization_id, generation)
-        self._calendar = calendar
+        self.calendar = calendar
 
     def id(self, kind: str, *bucket: object) -> str:
         """The `_id` of a bucket."""
         return "|".join((self._scope, kind, *map(str, bucket)))
 
-    def increments(self, net: "Net", grain: Grain) -> Increments:
-        """What net changes add to every rung of their ladders."""
-        into: Increments = {}
-        if grain == "all":
-            for instant, changes in net.state.items():
-                _put(into, self.id("s", ALL), f"i.{instant}", changes)
-            for (instant, belongs_to), changes in net.days.items():
-                _put(into, self.id("d", ALL), f"i.{instant}.{belongs_to}", changes)
-            return into
-        fine = grain == "hour"
-        days: dict[tuple[str, int], dict[str, int]] = {}
-        months: dict[str, dict[str, int]] = {}
-        hours: dict[tuple[int, int], dict[str, int]] = {}
-        for instant, changes in net.state.items():
-            day = self._calendar.day(instant)
-            month = _month_of(day)
-            _add(days, (month, day), changes)
-            _add(months, month, changes)
-            if fine:
-                hour = instant // HOUR
-                _add(hours, (day, hour), changes)
-                _put(into, self.id("s", day, hour), f"n.{instant}", changes)
-            else:
-                _put(into, self.id("s", day), f"i.{instant}", changes)
-        for (month, day), changes in days.items():
-            _put(into, self.id("s", month), f"n.{day}", changes)
-        for month, changes in months.items():
-            _put(into, self.id("s", ALL), f"n.{month}", changes)
-        for (day, hour), changes in hours.items():
-            _put(into, self.id("s", day), f"n.{hour}", changes)
-        known: dict[tuple[str, int], dict[str, int]] = {}
-        for (instant, belongs_to), changes in net.days.items():
-            day = self._calendar.day(instant)
-            of_day, of_hour = self.id("d", day), self.id("d", day, instant // HOUR)
-            _put(into, of_hour if fine else of_day, f"i.{instant}.{belongs_to}", changes)
-            for rollup_id in (*([of_hour] if fine else []), of_day, self.id("d", _month_of(day))):
-                _add(known, (rollup_id, belongs_to), changes)
-        for (rollup_id, belongs_to), changes in known.items():
-            _put(into, rollup_id, f"n.{belongs_to}", changes)
-        return into
-
     def _rungs(self, instant: int) -> tuple[str, int, int]:
-        day = self._calendar.day(instant)
-        return _month_of(day), day, instant // HOUR
-
-    # ------------------------------------------------------------------ reading
+        day = self.calendar.day(instant)
+        return month_of(day), day, instant // HOUR
 
     def state_ids(self, as_of: int) -> list[str]:
         """Rollups that `state` needs for an instant."""
         month, day, hour = self._rungs(as_of)
         ids = [self.id("s", ALL), self.id("s", month)]
-        if as_of != self._calendar.end(day):
+        if as_of != self.calendar.end(day):
             ids += [self.id("s", day), self.id("s", day, hour)]
         return ids
 
@@ -159,7 +95,7 @@ class Ladder:
         figures: Counter[str] = Counter()
         _add_where(figures, rollups.get(self.id("s", ALL)), lambda m: m < month)
         _add_where(figures, rollups.get(self.id("s", ALL)), lambda i: int(i) <= as_of, part="i")
-        if as_of == self._calendar.end(day):
+        if as_of == self.calendar.end(day):
             _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) <= day)
             return figures
         _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) < day)
@@ -183,7 +119,7 @@ class Ladder:
             by_day = (rollups.get(self.id("s", m)) or {}).get("n", {})
             changes.update((int(day), Counter(change)) for day, change in by_day.items())
         for instant, change in (rollups.get(self.id("s", ALL)) or {}).get("i", {}).items():
-            changes.setdefault(self._calendar.day(int(instant)), Counter()).update(change)
+            changes.setdefault(self.calendar.day(int(instant)), Counter()).update(change)
         found = {}
         for day in range(min((*changes, first)), last + 1):
             figures.update(changes.get(day, {}))
@@ -195,8 +131,8 @@ class Ladder:
         """Rollups that `days` needs: nothing about a day is known before it begins."""
         _, day, hour = self._rungs(as_of)
         hours: range = range(0)
-        if as_of != self._calendar.end(day):
-            hours = range(self._calendar.start(day) // HOUR, hour + 1)
+        if as_of != self.calendar.end(day):
+            hours = range(self.calendar.start(day) // HOUR, hour + 1)
         return [
             self.id("d", ALL),
             *(self.id("d", m) for m in months(first, day)[:-1]),
@@ -209,7 +145,7 @@ class Ladder:
         _, day, hour = self._rungs(as_of)
         figures: Counter[tuple[int, str]] = Counter()
         under_way = {self.id("d", ALL)}
-        if as_of != self._calendar.end(day):
+        if as_of != self.calendar.end(day):
             under_way |= {self.id("d", day), self.id("d", day, hour)}
         for rollup_id in self.days_ids(first, as_of):
             rollup = rollups.get(rollup_id)
@@ -224,12 +160,10 @@ class Ladder:
         return figures
 
 
+@lru_cache(maxsize=100_000)
 def month_of(day: int) -> str:
     """YYYY-MM of a day."""
     return date.fromordinal(day).isoformat()[:7]
-
-
-_month_of = lru_cache(maxsize=100_000)(month_of)
 
 
 def first_of_month(day: int) -> int:
@@ -245,39 +179,6 @@ def months(first: int, last: int) -> list[str]:
         found.append(month_of(begin))
         begin = first_of_month(begin + 31)
     return found
-
-
-def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) -> None:
-    found = sums.get(place)
-    if found is None:
-        sums[place] = dict(changes)
-        return
-    for counter, change in changes.items():
-        found[counter] = found.get(counter, 0) + change
-
-
-def _put(into: Increments, rollup_id: str, place: str, changes: Mapping[str, int]) -> None:
-    fields = into.get(rollup_id)
-    if fields is None:
-        fields = into[rollup_id] = {}
-    for counter, change in changes.items():
-        if change:
-            fields[f"{place}.{counter}"] = change
-
-
-def _add_all(into: dict[K, dict[str, int]], added: Changes[K]) -> None:
-    for place, changes in added.items():
-        _add(into, place, changes)
-
-
-def _add_difference(into: dict[K, dict[str, int]], before: Changes[K], after: Changes[K]) -> None:
-    for sign, ours, theirs in ((-1, before, after), (1, after, before)):
-        for place, changes in ours.items():
-            if theirs.get(place) == changes:
-                continue
-            sums = into.setdefault(place, {})
-            for counter, change in changes.items():
-                sums[counter] = sums.get(counter, 0) + sign * change
 
 
 def _add_where(figures: Counter[str], rollup: Mapping[str, Any] | None, wanted: Any, *, part: str = "n") -> None:

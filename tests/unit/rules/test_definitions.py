@@ -18,13 +18,14 @@ from rules.figures import (
     class_counter,
     patient_class,
 )
+from rules.followup import median_gap
 from rules.instants import DAY, from_datetime
 from rules.levels import CRITICAL, HIGH, LEVELS, MEDIUM
 from rules.numbers import one_decimal, percentage
 from rules.performance import performance
 from rules.score import risk_score
 from rules.settings import RuleSettings
-from rules.view import View, median_gap
+from rules.view import View
 
 UTC_CALENDAR = calendar("UTC")
 SETTINGS = RuleSettings(UTC_CALENDAR)

@@ -11,7 +11,8 @@ from rules.breakpoints import state_instants
 from rules.contribution import Contribution, contribution
 from rules.instants import DAY
 from rules.settings import rule_settings
-from shared.rollups import Grain, Increments, Ladder, Net, months
+from shared.increments import Increments, Net
+from shared.rollups import Grain, Ladder, months
 from support.clinic_facts import clinic_facts
 from support.clinics import random_clinic
 
@@ -44,7 +45,7 @@ def test_every_read_is_the_sum_of_all_changes(zone: str, grains: tuple[Grain, ..
     nets = {grain: Net() for grain in grains}
     for number, one in enumerate(added):
         nets[grains[number % len(grains)]].replace(Contribution(), one)
-    documents = _stored(*(ladder.increments(net, grain) for grain, net in nets.items()))
+    documents = _stored(*(net.increments(ladder, grain) for grain, net in nets.items()))
     instants = sorted(set().union(*(state_instants(f, settings) for f in patients)))
     some = [rng.choice(instants) + rng.choice((-1, 0, 1)) for _ in range(40)]
     some += [settings.calendar.end(settings.calendar.day(i)) for i in some[:10]]
@@ -75,7 +76,7 @@ def test_replacing_contributions_leaves_the_sum_of_the_new_ones() -> None:
         stepwise.replace(before, after)
         at_once.replace(Contribution(), after)
     for grain in get_args(Grain):
-        ours, wanted = ladder.increments(stepwise, grain), ladder.increments(at_once, grain)
+        ours, wanted = stepwise.increments(ladder, grain), at_once.increments(ladder, grain)
         assert _without_zeros(ours) == _without_zeros(wanted)
 
 
@@ -88,9 +89,9 @@ def test_a_year_is_read_from_a_few_documents() -> None:
     ladder = Ladder("org", 1, rule_settings({"time_zone": "UTC"}).calendar)
     as_of = 20_000 * DAY + DAY // 2
     assert len(ladder.state_ids(as_of)) == 4
-    today = ladder._calendar.day(as_of)
+    today = ladder.calendar.day(as_of)
     assert len(ladder.days_ids(today - 729, as_of)) <= 24 + 31 + 24 + 1
-    end = ladder._calendar.end(today)
+    end = ladder.calendar.end(today)
     assert len(ladder.state_ids(end)) == 2
     assert len(ladder.days_ids(today - 729, end)) <= 24 + 31 + 1
 

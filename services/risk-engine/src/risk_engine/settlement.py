@@ -10,7 +10,8 @@ from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
-from shared.rollups import Grain, Increments, Ladder, Net, scope
+from shared.increments import Increments, Net
+from shared.rollups import Grain, Ladder, scope
 from shared.timelines import Document, Merged, facts_with_merged
 
 Basis = list[tuple[str, int]]
@@ -202,7 +203,7 @@ def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> I
             net_of(generation, generation.grain).replace(Contribution(), added)
     into: Increments = {}
     for (_, grain), (ladder, net) in nets.items():
-        for rollup, fields in ladder.increments(net, grain).items():
+        for rollup, fields in net.increments(ladder, grain).items():
             sums = into.setdefault(rollup, fields)
             if sums is not fields:  # of any grain
                 for field, change in fields.items():

@@ -22,6 +22,12 @@ LANES = 2
 
 P = TypeVar("P")
 
+Prepare = Callable[[Sequence[Document]], Awaitable[P]]
+"""Reads and computes what some of the work makes."""
+
+Write = Callable[[P], Coroutine[Any, Any, None]]
+"""Writes it, in a transaction."""
+
 
 def _home(work: Document) -> int:
     home: int = work["home"]
@@ -35,12 +41,7 @@ class Turns:
         self._clock = clock
         self._batch = SMALLEST_BATCH
 
-    async def take(
-        self,
-        work: Sequence[Document],
-        prepare: Callable[[Sequence[Document]], Awaitable[P]],
-        write: Callable[[P], Coroutine[Any, Any, None]],
-    ) -> None:
+    async def take(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P]) -> None:
         """Prepares and writes all of it; whatever has a field `home` is work."""
         if len(work) <= SMALLEST_BATCH:
             await self._lane(work, prepare, write)
@@ -53,12 +54,7 @@ class Turns:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _lane(
-        self,
-        work: Sequence[Document],
-        prepare: Callable[[Sequence[Document]], Awaitable[P]],
-        write: Callable[[P], Coroutine[Any, Any, None]],
-    ) -> None:
+    async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P]) -> None:
         # Several batches also of little work: reading and computing go on while one is written.
         size = min(self._batch, max(SMALLEST_BATCH, math.ceil(len(work) / OVERLAPPING)))
         writing: asyncio.Task[None] | None = None
@@ -75,7 +71,7 @@ class Turns:
             if writing is not None:
                 await asyncio.wait([writing])
 
-    async def _timed(self, write: Callable[[P], Awaitable[None]], prepared: P) -> None:
+    async def _timed(self, write: Write[P], prepared: P) -> None:
         began = self._clock.monotonic()
         try:
             await write(prepared)

@@ -4,9 +4,8 @@ Dated fields decide what exists, is cancelled, has happened or is to come; undat
 of the newest version (definitions.md, Three rules).
 """
 
-from itertools import pairwise
-
 from rules.facts import Appointment, Communication, Facts, Recall, Report, Treatment
+from rules.followup import followup_day
 from rules.lazy import lazy
 from rules.levels import AT_RISK_FROM_DAYS, level_of
 from rules.outreach import NO_OUTREACH, TWO_WAY, Attempt, Gathering, Outreach
@@ -14,9 +13,6 @@ from rules.settings import RuleSettings
 
 MISSED_RECENTLY_DAYS = 14
 MESSAGED_RECENTLY_DAYS = 30
-RECALL_ANSWERED_DAYS_BEFORE = 14
-MISSED_FOLLOWUP_DAYS = 28
-DAYS_FOR_OWN_RHYTHM = 3
 
 _OF_TODAY = ("level", "last_attempt_failed")
 """What a view keeps that depends on its instant, not only on the facts told by then."""
@@ -253,31 +249,9 @@ class View:
         )
 
     @lazy
-    def open_recall_day(self) -> int | None:
-        """The earliest day of a recall that no attended appointment has answered."""
-        days = [r.due_on for r in self.recalls if not self._answered(r)]
-        return min(days, default=None)
-
-    def _answered(self, recall: Recall) -> bool:
-        first_day = recall.due_on - RECALL_ANSWERED_DAYS_BEFORE
-        return any(
-            a.starts_at > recall.created_at and self.calendar.day(a.starts_at) >= first_day for a in self.attended
-        )
-
-    @lazy
     def followup_day(self) -> int | None:
         """The local day by which a follow-up is due, if there is any reason for one."""
-        if self.facts.recalls and self.open_recall_day is not None:
-            return self.open_recall_day
-        last = self.last_attended
-        if last is not None:
-            days = self.attended_days
-            if len(days) >= DAYS_FOR_OWN_RHYTHM:
-                return days[-1] + median_gap(days)
-            return days[-1] + self.settings.followup_after(last.type)
-        if self.last_missed_day is not None:
-            return self.last_missed_day + MISSED_FOLLOWUP_DAYS
-        return None
+        return followup_day(self)
 
     @property
     def followup_overdue(self) -> bool:
@@ -298,12 +272,3 @@ class View:
 
     def _reaching(self) -> list[Attempt]:
         return [a for a in self.outreach.attempts if a.reached_somebody]
-
-
-def median_gap(days: list[int]) -> int:
-    """Median of the gaps between consecutive days; half days round up."""
-    gaps = sorted(b - a for a, b in pairwise(days))
-    middle = len(gaps) // 2
-    if len(gaps) % 2:
-        return gaps[middle]
-    return (gaps[middle - 1] + gaps[middle] + 1) // 2
