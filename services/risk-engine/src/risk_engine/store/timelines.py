@@ -1,9 +1,9 @@
 """Timelines in MongoDB: every fact is one guarded update, so no reader's copy can overwrite it.
 
 A fact is set where the stored version is older; the guard is part of the update's filter, which
-MongoDB checks again when it writes. Facts of one patient that come together are set together, or
-one by one where not all of them are newer. So two processes that own a partition at once, a replay, or
-a late record change nothing.
+MongoDB checks again when it writes. Facts of one patient that come together are set together; where
+not all of them are newer, what is stored is read, and those that are newer are set. So two processes
+that own a partition at once, a replay, or a late record change nothing.
 """
 
 import secrets
@@ -69,21 +69,19 @@ class MongoTimelineStore:
 
     async def fold(self, changes: Sequence[Change]) -> None:
         """Stores the changes durably; one that is not newer than what is stored changes nothing."""
-        now = self._clock.now()
         patients: dict[str, list[Change]] = {}
         for change in changes:
             patients.setdefault(change.timeline, []).append(change)
-        together = list(patients.values())
-        refused = await self._write([_update(of, now) for of in together])
-        # A duplicate `_id`: a guard did not match, since some stored version is as new; or the
-        # timeline was inserted by another just now. One by one and without upsert all come out right.
-        alone = [[change] for number in refused for change in together[number]]
-        await self._write([_update(of, now, upsert=False) for of in alone])
+        pending = list(patients.values())
+        while pending:
+            refused = await self._write([_update(of, self._clock.now()) for of in pending])
+            pending = await self._still_newer([pending[number] for number in refused])
 
     async def _write(self, updates: Sequence[UpdateOne]) -> list[int]:
-        """Those of the updates, by number, whose guards refused them."""
-        if not updates:
-            return []
+        """Those of the updates, by number, whose guards refused them: their upserts found the `_id` taken.
+
+        Then some stored version is as new as one of the update's, or another inserted the timeline just now.
+        """
         try:
             await self._timelines.bulk_write(updates, ordered=False)
         except BulkWriteError as refused:
@@ -92,6 +90,15 @@ class MongoTimelineStore:
                 raise
             return [error["index"] for error in errors]
         return []
+
+    async def _still_newer(self, refused: Sequence[Sequence[Change]]) -> list[list[Change]]:
+        """Of the changes, those that are newer than what is stored by now, by patient."""
+        if not refused:
+            return []
+        found = await self._timelines.find({"_id": {"$in": [of[0].timeline for of in refused]}}).to_list()
+        stored = {timeline["_id"]: timeline for timeline in found}
+        newer = [[c for c in of if _version(stored.get(c.timeline, {}), c.field) < c.version] for of in refused]
+        return [of for of in newer if of]
 
     async def erase(self, organization_id: str, patient_id: str, erased_at: int) -> None:
         """Replaces the patient's timeline by an anonymous one; a second time changes nothing.
@@ -164,10 +171,27 @@ def _done(marker: dict[str, Any]) -> dict[str, Any]:
     return {name: marker[name] for name in ("_id", "organization_id")}
 
 
-def _update(changes: Sequence[Change], now: int, *, upsert: bool = True) -> UpdateOne:
+def _version(timeline: dict[str, Any], field: str) -> str:
+    """The stored version of a fact, less than any other when there is none."""
+    fact: Any = timeline
+    for name in field.split(".", 1):
+        fact = fact.get(name, {})
+    version: str = fact.get("v", "")
+    return version
+
+
+def _update(changes: Sequence[Change], now: int) -> UpdateOne:
     """One update of one patient's timeline: all of these facts are newer than what is stored, or none is set."""
     guarded: dict[str, Any] = {"_id": changes[0].timeline}
-    update: dict[str, Any] = {"$set": {"dirty": now}, "$inc": {"revision": 1}}
+    update: dict[str, Any] = {
+        "$set": {"dirty": now},
+        "$inc": {"revision": 1},
+        "$setOnInsert": {
+            "organization_id": changes[0].organization_id,
+            "patient_id": changes[0].patient_id,
+            "home": home_partition(changes[0].organization_id),
+        },
+    }
     for change in changes:
         guarded[f"{change.field}.v"] = {"$not": {"$gte": change.version}}
         update["$set"][change.field] = change.fact
@@ -177,13 +201,7 @@ def _update(changes: Sequence[Change], now: int, *, upsert: bool = True) -> Upda
                 update["$addToSet"] = {"survivors": change.merged_into}
             else:
                 update["$unset"] = {"merged_into": ""}
-    if upsert:
-        update["$setOnInsert"] = {
-            "organization_id": changes[0].organization_id,
-            "patient_id": changes[0].patient_id,
-            "home": home_partition(changes[0].organization_id),
-        }
-    return UpdateOne(guarded, update, upsert=upsert)
+    return UpdateOne(guarded, update, upsert=True)
 
 
 async def merged_timelines(
