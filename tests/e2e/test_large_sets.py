@@ -5,13 +5,10 @@ from pathlib import Path
 import pytest
 
 from support.compare import differences
-from support.oracle import Oracle, medscheduler_clinic, vitoria_clinic
+from support.oracle import VITORIA, Oracle, large_oracle
 from support.system import CommandFailed, Json, System
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-VITORIA = DATA / "vitoria-appointments-2016.csv.gz"
-APPOINTMENTS = DATA / "medscheduler_2022_2024_appointments.csv.gz"
-PATIENTS = DATA / "medscheduler_2022_2024_patients.csv"
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,20 +22,18 @@ FIRST_PAGE = 200
 
 @pytest.fixture(scope="module")
 def vitoria(system: System) -> tuple[System, Oracle]:
-    clinic = vitoria_clinic(VITORIA)
-    key = system.serve_clinic({"clinic": "vitoria", "data": str(VITORIA)})
+    key = system.serve_clinic({"clinic": "vitoria", "data": str(DATA / VITORIA)})
     system.add_organization("org_vitoria", key, {"time_zone": "America/Sao_Paulo"})
     system.synchronize("org_vitoria")
-    return system, Oracle(clinic)
+    return system, large_oracle("org_vitoria", DATA)
 
 
 @pytest.fixture(scope="module")
 def medscheduler(system: System) -> tuple[System, Oracle]:
-    clinic = medscheduler_clinic(APPOINTMENTS, PATIENTS)
     key = system.serve_clinic({"clinic": "medscheduler", "data": str(DATA)})
     system.add_organization("org_medscheduler", key, {"time_zone": "Europe/London"})
     system.synchronize("org_medscheduler")
-    return system, Oracle(clinic)
+    return system, large_oracle("org_medscheduler", DATA)
 
 
 @pytest.mark.parametrize("as_of", ["2016-05-02", "2016-05-16", "2016-05-25", "2016-06-08", "2016-07-15"])

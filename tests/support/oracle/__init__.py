@@ -5,6 +5,6 @@ comment "READING" beside the rule says which one was taken.
 """
 
 from support.oracle.answers import Clinic, Oracle
-from support.oracle.large_sets import medscheduler_clinic, vitoria_clinic
+from support.oracle.large_sets import VITORIA, large_oracle, vitoria_clinic
 
-__all__ = ["Clinic", "Oracle", "medscheduler_clinic", "vitoria_clinic"]
+__all__ = ["VITORIA", "Clinic", "Oracle", "large_oracle", "vitoria_clinic"]

@@ -35,6 +35,7 @@ class Oracle:
         self.calendar = Calendar(clinic.settings["time_zone"])
         self.facts = clinic.facts or read_facts(clinic.cliniko, clinic.outreach, clinic.settings["id"])
         self._latest: View | None = None
+        self._levels: dict[datetime, dict] = {}  # periods overlap: a day is counted once for all of them
 
     def view(self, as_of: str) -> View:
         """The world at `as_of`; the latest one asked for is kept for the next question."""
@@ -45,6 +46,12 @@ class Oracle:
 
     def _view_at(self, at: datetime) -> View:
         return View(self.facts, self.settings, self.calendar, at)
+
+    def _levels_at(self, at: datetime) -> dict:
+        if at not in self._levels:
+            latest = self._latest
+            self._levels[at] = risk.risk_levels_of_day(latest if latest and latest.at == at else self._view_at(at))
+        return self._levels[at]
 
     def risk_metrics(self, as_of: str, include_dormant: bool = False) -> dict:
         return risk.risk_metrics(self.view(as_of), include_dormant)
@@ -78,7 +85,7 @@ class Oracle:
         )
 
     def trends(self, as_of: str, period: str = "30d") -> dict:
-        return trends.trends(self.view(as_of), period, self._view_at)
+        return trends.trends(self.view(as_of), period, self._levels_at)
 
     def status(self, as_of: str) -> dict:
         return cliniko_pages.status(self.view(as_of))

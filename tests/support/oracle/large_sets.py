@@ -4,11 +4,12 @@ import csv
 import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from support.oracle.answers import Clinic
+from support.oracle.answers import Clinic, Oracle
 from support.oracle.facts import Appointment, Facts, Patient
 from support.oracle.times import instant
 
@@ -30,6 +31,19 @@ def read_rows(path: str | Path) -> Iterator[dict[str, str]]:
     path = Path(path)
     with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as lines:
         yield from csv.DictReader(lines)
+
+
+VITORIA = "vitoria-appointments-2016.csv.gz"
+MEDSCHEDULER = ("medscheduler_2022_2024_appointments.csv.gz", "medscheduler_2022_2024_patients.csv")
+
+
+@cache
+def large_oracle(organization_id: str, folder: Path) -> Oracle:
+    """That of `org_vitoria` or `org_medscheduler`: one for all tests of a run, since it remembers what it worked out."""
+    if organization_id == "org_vitoria":
+        return Oracle(vitoria_clinic(folder / VITORIA))
+    appointments, patients = MEDSCHEDULER
+    return Oracle(medscheduler_clinic(folder / appointments, folder / patients))
 
 
 def vitoria_clinic(path: str | Path, organization_id: str = "org_vitoria", shift_days: int = 0) -> Clinic:

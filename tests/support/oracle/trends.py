@@ -6,7 +6,6 @@ from fractions import Fraction
 
 from support.oracle.contact import AT_RISK, contacts
 from support.oracle.performance import Tried, all_episodes, tried
-from support.oracle.risk import risk_levels_of_day
 from support.oracle.rounding import one_decimal
 from support.oracle.view import Known, View
 
@@ -15,7 +14,8 @@ NEW_AT_RISK_DAY = 14
 CHANNEL_TREND_BEYOND = 5  # points
 
 
-def trends(view: View, period: str, view_at: Callable[[datetime], View]) -> dict:
+def trends(view: View, period: str, levels_at: Callable[[datetime], dict]) -> dict:
+    """`levels_at` tells the patients in each level as of an instant."""
     length = PERIOD_DAYS[period]
     calendar = view.calendar
     today = calendar.local_date(view.at)
@@ -28,7 +28,7 @@ def trends(view: View, period: str, view_at: Callable[[datetime], View]) -> dict
     }
     for day in days:
         # "`risk_levels` ... as of the end of that day (T for the last)"
-        then = view if day == today else view_at(calendar.end_of_day(day))
+        then = view.at if day == today else calendar.end_of_day(day)
         booked_on = [calendar.local_date(t.booking.at) for t in known_tries if t.booking]
         rows.append(
             {
@@ -37,7 +37,7 @@ def trends(view: View, period: str, view_at: Callable[[datetime], View]) -> dict
                 "reengaged_successfully": sum(on == day for _, on in reengaged_on),
                 "outreach_attempts": sum(t.began_on == day for t in known_tries),
                 "appointments_scheduled": booked_on.count(day),
-                "risk_levels": risk_levels_of_day(then),
+                "risk_levels": levels_at(then),
             }
         )
     return {

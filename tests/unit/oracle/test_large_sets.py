@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.oracle import Oracle, medscheduler_clinic, vitoria_clinic
+from support.oracle import VITORIA, Oracle, large_oracle, vitoria_clinic
 
 FOLDER = Path(__file__).resolve().parents[4] / "shared" / "data"
 pytestmark = [
@@ -21,28 +21,14 @@ def checkpoints() -> dict:
     return json.loads((FOLDER / "checkpoints.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def oracles() -> dict[str, Oracle]:
-    medscheduler = medscheduler_clinic(
-        FOLDER / "medscheduler_2022_2024_appointments.csv.gz",
-        FOLDER / "medscheduler_2022_2024_patients.csv",
-    )
-    return {
-        "org_vitoria": Oracle(vitoria_clinic(FOLDER / "vitoria-appointments-2016.csv.gz")),
-        "org_medscheduler": Oracle(medscheduler),
-    }
-
-
 def test_checkpoints_json_holds_these_only(checkpoints: dict) -> None:
     assert set(checkpoints) == set(CHECKPOINTS)
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS)
-def test_the_answers_are_those_of_the_checkpoint(
-    oracles: dict[str, Oracle], checkpoints: dict, checkpoint: str
-) -> None:
+def test_the_answers_are_those_of_the_checkpoint(checkpoints: dict, checkpoint: str) -> None:
     organization, at = checkpoint.split()
-    oracle = oracles[organization]
+    oracle = large_oracle(organization, FOLDER)
     everybody = oracle.prioritized(at, risk_level="all")
     answers: dict[str, Any] = {
         "risk-metrics": oracle.risk_metrics(at),
@@ -58,8 +44,8 @@ def test_the_answers_are_those_of_the_checkpoint(
         assert answer == wanted[question], question
 
 
-def test_vitoria_moved_by_whole_weeks_answers_the_same_numbers(oracles: dict[str, Oracle]) -> None:
+def test_vitoria_moved_by_whole_weeks_answers_the_same_numbers() -> None:
     """America/Sao_Paulo keeps one offset from March to mid-October, so two weeks change nothing."""
-    moved = Oracle(vitoria_clinic(FOLDER / "vitoria-appointments-2016.csv.gz", shift_days=14))
-    now, then = moved.risk_metrics("2016-05-30"), oracles["org_vitoria"].risk_metrics("2016-05-16")
+    moved = Oracle(vitoria_clinic(FOLDER / VITORIA, shift_days=14))
+    now, then = moved.risk_metrics("2016-05-30"), large_oracle("org_vitoria", FOLDER).risk_metrics("2016-05-16")
     assert {**now, "as_of": None} == {**then, "as_of": None}
