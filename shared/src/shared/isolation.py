@@ -27,12 +27,15 @@ class Patience:
     """How long a fault is waited out: 0.1 s, doubled up to `longest`, `total` seconds at most.
 
     `total` lies far below max_poll_interval; after it the batch is put back, and comes again.
+    `between` are the seconds before a record that failed by itself is tried again, the first of a
+    batch only: a fault that passes is then not taken for the record's.
     """
 
-    def __init__(self, total: float = 60.0, first: float = 0.1, longest: float = 5.0) -> None:
+    def __init__(self, total: float = 60.0, first: float = 0.1, longest: float = 5.0, *, between: float = 0.5) -> None:
         self.total = total
         self.first = first
         self.longest = longest
+        self.between = between
         self._pause = first
 
     def reset(self) -> None:
@@ -67,61 +70,73 @@ async def handle_patiently(
             failed(fault)
             raise
 
-    return await _isolate(handled, records, patience, give_up)
+    search = _Search(handled, patience, give_up)
+    await search.isolate(records)
+    return search.dead
 
 
-async def _isolate(
-    handle: Handler, records: Sequence[Record], patience: Patience, give_up: asyncio.Event
-) -> list[DeadLetter]:
-    try:
-        return list(await _wait_out(handle, records, patience, give_up))
-    except Exception as fault:
-        if is_transient(fault):
-            raise
-        if len(records) > 1:
-            _log.warning("looking for the record that fails", records=len(records), error=fault)
-            half = len(records) // 2
-            first = await _isolate(handle, records[:half], patience, give_up)
-            return first + await _isolate(handle, records[half:], patience, give_up)
-        return await _last_attempts(handle, records[0], patience, give_up)
+class _Search:
+    """Hands a batch over, in halves where it fails, down to the records that do."""
 
+    def __init__(self, handle: Handler, patience: Patience, give_up: asyncio.Event) -> None:
+        self._handle = handle
+        self._patience = patience
+        self._give_up = give_up
+        self._failed = False
+        self.dead: list[DeadLetter] = []
 
-async def _last_attempts(
-    handle: Handler, record: Record, patience: Patience, give_up: asyncio.Event
-) -> list[DeadLetter]:
-    attempt = 1
-    while True:
-        attempt += 1
+    async def isolate(self, records: Sequence[Record]) -> None:
+        """Everything of the records is handled or among the dead when this returns."""
         try:
-            return list(await _wait_out(handle, [record], patience, give_up))
+            self.dead += await self._wait_out(records)
         except Exception as fault:
             if is_transient(fault):
                 raise
-            if attempt >= ATTEMPTS:
-                _log.error(
-                    "a record fails",
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                    error=fault,
-                )
-                return [DeadLetter.of_exception(record, fault, attempt)]
+            if len(records) > 1:
+                _log.warning("looking for the record that fails", records=len(records), error=fault)
+                half = len(records) // 2
+                await self.isolate(records[:half])
+                await self.isolate(records[half:])
+            else:
+                self.dead += await self._last_attempts(records[0])
 
+    async def _last_attempts(self, record: Record) -> Sequence[DeadLetter]:
+        attempt = 1
+        while True:
+            attempt += 1
+            if not self._failed:
+                await self._pause(self._patience.between)
+            try:
+                return await self._wait_out([record])
+            except Exception as fault:
+                if is_transient(fault):
+                    raise
+                if attempt >= ATTEMPTS:
+                    self._failed = True  # it is no passing fault: the batch's others need not wait for one
+                    _log.error(
+                        "a record fails",
+                        topic=record.topic,
+                        partition=record.partition,
+                        offset=record.offset,
+                        error=fault,
+                    )
+                    return [DeadLetter.of_exception(record, fault, attempt)]
 
-async def _wait_out(
-    handle: Handler, records: Sequence[Record], patience: Patience, give_up: asyncio.Event
-) -> Sequence[DeadLetter]:
-    loop = asyncio.get_running_loop()
-    began, delay = loop.time(), patience.first
-    while True:
-        try:
-            return await handle(records)
-        except Exception as fault:
-            waited = loop.time() - began
-            if not is_transient(fault) or waited + delay > patience.total:
-                raise
-            _log.warning("waiting", error=describe(fault), waited=round(waited, 1))
+    async def _wait_out(self, records: Sequence[Record]) -> Sequence[DeadLetter]:
+        loop = asyncio.get_running_loop()
+        began, delay = loop.time(), self._patience.first
+        while True:
+            try:
+                return await self._handle(records)
+            except Exception as fault:
+                waited = loop.time() - began
+                if not is_transient(fault) or waited + delay > self._patience.total:
+                    raise
+                _log.warning("waiting", error=describe(fault), waited=round(waited, 1))
+            await self._pause(delay)
+            delay = min(delay * 2, self._patience.longest)
+
+    async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(give_up.wait(), delay)
+            await asyncio.wait_for(self._give_up.wait(), seconds)
             raise InterruptedWaitError("the batch is given up while waiting")
-        delay = min(delay * 2, patience.longest)

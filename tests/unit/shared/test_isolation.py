@@ -12,7 +12,7 @@ from shared.faults import TransientError
 from shared.isolation import InterruptedWaitError, Patience, handle_patiently
 from shared.records import Record
 
-PATIENT = Patience(total=5, first=0.001, longest=0.002)
+PATIENT = Patience(total=5, first=0.001, longest=0.002, between=0.001)
 
 
 def batch(count: int) -> list[Record]:
@@ -33,6 +33,21 @@ async def test_the_records_that_fail_are_found_and_all_others_are_handled(count:
     assert [letter.record.offset for letter in dead] == sorted(bad & set(range(count)))
     assert handled == set(range(count)) - bad
     assert all(letter.unexpected and letter.error == "KeyError: unexpected" for letter in dead)
+
+
+async def test_a_fault_that_passes_soon_sets_nothing_aside_though_it_does_not_look_transient() -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 0.2
+    handled: list[int] = []
+
+    async def handle(records: Sequence[Record]) -> list[DeadLetter]:
+        if loop.time() < until:
+            raise KeyError("for a while")
+        handled.extend(record.offset for record in records)
+        return []
+
+    assert await handle_patiently(handle, batch(40), Patience(), asyncio.Event()) == []
+    assert sorted(handled) == list(range(40))
 
 
 async def test_a_transient_fault_is_waited_out_and_sets_nothing_aside() -> None:
