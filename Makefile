@@ -32,7 +32,7 @@ scale: venv ## make scale SERVICE=risk-engine COUNT=2
 	@$(LOCAL) scale "$(SERVICE)" "$(COUNT)"
 
 test: install ## All tests; ARGS="-k name" for some
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) tests/run.py $(ARGS)
 
 check: venv ## Format, lint, types
 	@$(PY) -m ruff format --check .
