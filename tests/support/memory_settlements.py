@@ -1,7 +1,7 @@
 """Results in memory: what `Settler` asks of its two stores, each method one atomic operation."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from risk_engine.settlement import Settled, increments, is_newer, lacks
@@ -91,6 +91,9 @@ class MemorySettlements:
             else:
                 stored.pop("dirty", None)
 
+    def set_aside(self, timelines: Sequence[Document], errors: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
     # ---------------------------------------------------------------- standings
 
     def of(self, organizations: Sequence[str]) -> dict[str, Standing]:
@@ -132,7 +135,7 @@ class MemorySettlements:
             stored = self.standings[standing["_id"]]["retired"]
             stored[:] = [one for one in stored if one["generation"] != retired["generation"]]
 
-    def purge(self, organization_id: str) -> None:
+    def purge(self, organizations: Sequence[str]) -> None:
         raise NotImplementedError
 
     def _building(self, standing: Standing) -> Document | None:

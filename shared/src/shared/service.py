@@ -175,10 +175,12 @@ class BackgroundTask:
         name: str,
         work: Callable[[], Awaitable[None]],
         fail: Callable[[BaseException], None],
+        not_ready: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._name = name
         self._work = work
         self._fail = fail
+        self.not_ready = not_ready
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

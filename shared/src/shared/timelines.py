@@ -5,7 +5,9 @@ One document per patient in `risk_engine.timelines`, `_id` "organization:patient
     organization_id, patient_id
     home            number of the partition whose owner settles the organization
     revision        grows with every change
-    dirty           when the timeline changed after it was last settled (µs); absent when settled
+    dirty           when the timeline first changed after it was last settled (µs); absent when settled
+    failed          why it could not be settled as it is; absent when it could
+    erased          true: the patient's facts are part of an anonymous timeline now, or were dropped
     merged_into     `_id` of the surviving patient's timeline, when merged away
     survivors       every `merged_into` it ever had: all of them follow its changes
     contact         the patient's record
@@ -56,7 +58,9 @@ def field_name(fact_id: str) -> str:
 
 
 def facts_of(timeline: Document) -> Facts:
-    """The patient's own facts, in the order that the rules expect."""
+    """The patient's own facts, in the order that the rules expect; none of one that was erased."""
+    if "erased" in timeline:
+        return Facts(timeline["patient_id"], None)
     return sorted_facts(
         Facts(
             timeline["patient_id"],

@@ -77,7 +77,7 @@ class Clinic:
 
     async def close(self) -> None:
         await self._client["reengage"]["organizations"].delete_one({"_id": self._id})
-        await MongoStandingStore(self._database).purge(self._id)
+        await self.purge()
 
     def settler(self, store: MongoSettlementStore | None = None) -> Settler:
         directory = OrganizationDirectory(self._client["reengage"]["organizations"])
@@ -101,6 +101,17 @@ class Clinic:
         starts_at = NOW - days_ago * DAY
         fact = {"v": f"{version:020d}", "id": "a", "order": "a", "created_at": NOW - 200 * DAY, "starts_at": starts_at}
         await self._timelines.fold([Change(self._id, patient, "appointments.a", fact["v"], fact)])
+
+    async def erase(self, patient: str) -> None:
+        await self._timelines.erase(self._id, patient, NOW)
+
+    async def timelines(self) -> dict[str, dict[str, Any]]:
+        """By patient."""
+        found = await self._database["timelines"].find({"organization_id": self._id}).to_list()
+        return {timeline["patient_id"]: timeline for timeline in found}
+
+    async def purge(self) -> None:
+        await MongoStandingStore(self._database).purge([self._id])
 
     async def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Contributions and sums, without what tells how they were made."""
@@ -158,3 +169,47 @@ async def test_an_undone_merge_leaves_nothing_with_any_former_survivor(clinic: C
     await clinic.contact("loser", 4)
     await clinic.settle()
     assert await clinic.results() == alone == await clinic.afresh()
+
+
+async def test_a_patient_whom_no_rule_can_stand_keeps_no_other_back(clinic: Clinic) -> None:
+    for patient in ("good", "bad"):
+        await clinic.contact(patient, 1)
+    await clinic.visit("good", 1, 90)
+    await clinic.visit("bad", 1, -3_000_000)  # in the year 10239
+    await clinic.settle()
+    told = await clinic.timelines()
+    assert "failed" not in told["good"]
+    assert told["bad"]["failed"].startswith(("OverflowError", "ValueError"))
+    assert not any("dirty" in timeline for timeline in told.values())
+    assert list((await clinic.results())[0]) == ["good"]
+
+    await clinic.visit("bad", 2, 30)
+    await clinic.settle()
+    assert "failed" not in (await clinic.timelines())["bad"]
+    assert sorted((await clinic.results())[0]) == ["bad", "good"]
+
+
+async def test_what_one_that_was_late_folds_into_an_erased_timeline_is_never_counted(clinic: Clinic) -> None:
+    await clinic.contact("p", 1)
+    await clinic.visit("p", 1, 90)
+    await clinic.settle()
+    await clinic.erase("p")
+    await clinic.contact("p", 2)  # it had asked before whether the patient was erased
+    assert "contact" in (await clinic.timelines())["p"]
+    await clinic.erase("p")  # it asks again
+    assert "contact" not in (await clinic.timelines())["p"]
+
+    await clinic.contact("p", 3)  # and another one dies before it asks
+    await clinic.settle()
+    anonymous = await clinic.timelines()
+    assert "p" not in anonymous
+    assert list((await clinic.results())[0]) == list(anonymous)
+
+
+async def test_what_is_folded_after_a_removal_goes_with_the_next_look(clinic: Clinic) -> None:
+    await clinic.contact("p", 1)
+    await clinic.settle()
+    await clinic.purge()
+    await clinic.contact("p", 2)  # by an engine that had not heard of it
+    await clinic.purge()
+    assert await clinic.timelines() == {}

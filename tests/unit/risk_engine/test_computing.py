@@ -13,7 +13,7 @@ import pytest
 from bson import decode, encode
 
 from risk_engine.computing import MANY, ComputingProcess, Work, in_a_thread
-from risk_engine.settlement import Generation, Settled
+from risk_engine.settlement import Failed, Generation, Settled
 from rules.instants import DAY, parse_instant
 from rules.settings import rule_settings
 from shared.faults import TransientError
@@ -77,6 +77,16 @@ async def test_it_says_the_same_as_a_thread_also_of_patients_it_remembers(proces
         wanted = await in_a_thread(work, merged, as_of=NOW, with_contribution=True)
         assert plain(found) == plain(wanted)
         assert any(s.contribution and s.contribution.state for s in found)
+
+
+async def test_one_that_fails_keeps_none_of_the_others_back(process: ComputingProcess) -> None:
+    work, merged = work_of(3)
+    bad = timeline(7, 3, created_at=10**18)  # in the year 33658
+    work[7] = (bad, GENERATION)
+    for compute in (process, in_a_thread):
+        outcomes = await compute(work, merged, as_of=NOW, with_contribution=True)
+        assert [number for number, one in enumerate(outcomes) if isinstance(one, Failed)] == [7]
+        assert outcomes[7].timeline == "org:p7"
 
 
 async def test_killed_it_says_so_and_another_one_goes_on(process: ComputingProcess) -> None:

@@ -156,6 +156,17 @@ def test_nothing_is_folded_for_an_erased_patient() -> None:
     assert "contact" not in timelines.stored.get(KEY.decode(), {})
 
 
+def test_what_a_process_left_that_died_after_folding_goes_when_the_record_comes_again() -> None:
+    async def knows(_: str) -> bool:
+        return True
+
+    timelines = MemoryTimelines()
+    asyncio.run(fold_into_timelines([contact(1, 1)], timelines, knows))
+    timelines.erasures[KEY.decode()] = DAYS[5]  # by another process, before this one folded
+    asyncio.run(fold_into_timelines([contact(1, 1)], timelines, knows))
+    assert timelines.stored == {}
+
+
 def test_an_erasure_leaves_tombstones_and_so_does_whatever_comes_later() -> None:
     erased = _record("contact.erased.v1", {"version": _version(5, 5), "erased_at": DAYS[5]})
     buried: list[tuple[str, bytes | None]] = []

@@ -1,5 +1,6 @@
 """What comes into the risk engine, and what goes out: topics in, timelines and sums out."""
 
+import asyncio
 from collections.abc import Sequence
 
 from risk_engine.computing import ComputingProcess
@@ -20,6 +21,7 @@ from shared.timelines import DATABASE
 from shared.topics import RISK_ENGINE_TOPICS
 
 GROUP = "risk-engine"
+RETRY_SECONDS = 1.0
 
 _log = log_of("risk-engine")
 
@@ -66,7 +68,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
         producer,
         consumer,
         computing,
-        BackgroundTask("settling", settler.run, runtime.fail),
+        BackgroundTask("settling", settler.run, runtime.fail, settler.not_ready),
     ]
 
 
@@ -91,6 +93,7 @@ class Preparation:
                 if not is_transient(fault):
                     raise
                 _log.warning("waiting for MongoDB", error=describe(fault))
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 

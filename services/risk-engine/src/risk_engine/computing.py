@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from bson import decode, encode
 from bson.raw_bson import RawBSONDocument
 
-from risk_engine.settlement import Generation, Memory, Settled, settle
-from shared.faults import TransientError
+from risk_engine.settlement import Failed, Generation, Memory, Settled, settle
+from shared.faults import TransientError, place_of
 from shared.garbage import look_for_garbage_less_often
 from shared.timelines import Document, Merged
 
@@ -35,36 +35,43 @@ ORPHAN_SECONDS = 1.0
 Work = tuple[Document, Generation]
 """What is settled: a timeline, for a generation."""
 
+Outcome = Settled | Failed
+
 
 class Compute(Protocol):
     """Results of timelines, each for a generation, as of an instant."""
 
     async def __call__(
         self, work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool
-    ) -> list[Settled]:
+    ) -> list[Outcome]:
         """In the order of the work."""
         ...
 
 
 def settle_all(
     work: Sequence[Work], merged: Merged, as_of: int, with_contribution: bool, memory: Memory | None = None
-) -> list[Settled]:
-    """The results of all of it."""
-    return [
-        settle(
-            timeline,
-            merged,
-            generation,
-            as_of=as_of,
-            home=timeline["home"],
-            with_contribution=with_contribution,
-            memory=memory,
-        )
-        for timeline, generation in work
-    ]
+) -> list[Outcome]:
+    """The results of all of it; one that fails keeps none of the others back."""
+    outcomes: list[Outcome] = []
+    for timeline, generation in work:
+        try:
+            settled = settle(
+                timeline,
+                merged,
+                generation,
+                as_of=as_of,
+                home=timeline["home"],
+                with_contribution=with_contribution,
+                memory=memory,
+            )
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the settler tells of it
+            outcomes.append(Failed(timeline["_id"], f"{type(fault).__name__} at {place_of(fault)}"))
+        else:
+            outcomes.append(settled)
+    return outcomes
 
 
-async def in_a_thread(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Settled]:
+async def in_a_thread(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Outcome]:
     """Heartbeats and polls go on however long one patient's history is."""
     return await asyncio.to_thread(settle_all, work, merged, as_of, with_contribution)
 
@@ -87,15 +94,15 @@ class ComputingProcess:
 
     async def __call__(
         self, work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool
-    ) -> list[Settled]:
+    ) -> list[Outcome]:
         """In the order of the work."""
         if len(work) < MANY:
             return await in_a_thread(work, merged, as_of=as_of, with_contribution=with_contribution)
         timelines = list({id(timeline): timeline for timeline, _ in work}.values())
         places = {id(timeline): place for place, timeline in enumerate(timelines)}
         return [
-            s._replace(contribution_document=_received(s.contribution_document), assessment=_received(s.assessment))
-            for s in await self._run(
+            _passed(outcome, _received)
+            for outcome in await self._run(
                 partial(
                     _settle_encoded,
                     [encode(timeline) for timeline in timelines],
@@ -107,7 +114,7 @@ class ComputingProcess:
             )
         ]
 
-    async def _run(self, call: Callable[[], list[Settled]]) -> list[Settled]:
+    async def _run(self, call: Callable[[], list[Outcome]]) -> list[Outcome]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 1, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
@@ -121,7 +128,7 @@ class ComputingProcess:
             raise TransientError("the process that computes ended") from fault
 
 
-def _nothing() -> list[Settled]:
+def _nothing() -> list[Outcome]:
     return []
 
 
@@ -135,15 +142,21 @@ def _settle_encoded(
     work: Sequence[tuple[int, Generation]],
     as_of: int,
     with_contribution: bool,
-) -> list[Any]:
+) -> list[Outcome]:
     """The results with their documents as BSON, which is passed on faster than dictionaries, and stored as it is."""
     decoded = [decode(timeline) for timeline in timelines]
     losers = {survivor: [decode(loser) for loser in some] for survivor, some in merged.items()}
-    results = settle_all([(decoded[place], one) for place, one in work], losers, as_of, with_contribution, _memory)
-    return [
-        s._replace(contribution_document=_sent(s.contribution_document), assessment=_sent(s.assessment))
-        for s in results
-    ]
+    outcomes = settle_all([(decoded[place], one) for place, one in work], losers, as_of, with_contribution, _memory)
+    return [_passed(outcome, _sent) for outcome in outcomes]
+
+
+def _passed(outcome: Outcome, passed: Callable[[Any], Any]) -> Outcome:
+    """The outcome with its documents as they are on the other side."""
+    if isinstance(outcome, Failed):
+        return outcome
+    return outcome._replace(
+        contribution_document=passed(outcome.contribution_document), assessment=passed(outcome.assessment)
+    )
 
 
 def _sent(document: Mapping[str, Any] | None) -> Any:

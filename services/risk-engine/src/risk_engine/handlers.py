@@ -83,6 +83,9 @@ async def fold_into_timelines(
         # Another process may have erased one meanwhile, after we asked and before we wrote.
         for change in await _erased_meanwhile(folded, timelines):
             await timelines.erase(change.organization_id, change.patient_id, 0)
+    # One that was late may have folded such a fact, and died before it asked again.
+    for change in {change.timeline: change for change in newest.values() if change.timeline in gone}.values():
+        await timelines.erase(change.organization_id, change.patient_id, 0)
     # Facts of the same batch first: they belong to days before the erasure.
     for erasure in erasures.values():
         await timelines.erase(erasure.organization_id, erasure.patient_id, erasure.erased_at)

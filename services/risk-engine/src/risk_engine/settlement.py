@@ -80,6 +80,15 @@ class Settled(NamedTuple):
         return f"{self.generation.scope}|{self.patient_id}"
 
 
+class Failed(NamedTuple):
+    """Nothing could be computed: an error of our own code, or facts that no rule can stand."""
+
+    timeline: str
+    """The `_id`."""
+    error: str
+    """Its class, and where it was raised."""
+
+
 def settle(
     timeline: Document,
     merged: Merged,

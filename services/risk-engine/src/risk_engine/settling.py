@@ -7,11 +7,12 @@ the transaction lets one of them win and the other find nothing left to add.
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from risk_engine.computing import Compute, Work, in_a_thread
 from risk_engine.pace import Pace
-from risk_engine.settlement import Settled
+from risk_engine.settlement import Failed, Settled
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import (
     MongoStandingStore,
@@ -23,7 +24,7 @@ from risk_engine.store.standings import (
 from risk_engine.turns import BATCH, Turns
 from shared.clock import Clock
 from shared.failpoints import reached
-from shared.faults import describe, is_transient
+from shared.faults import StatedError, describe, is_transient
 from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
 from shared.timelines import Document, home_partition
@@ -41,7 +42,17 @@ UPKEEP_SECONDS = 1.0
 UPKEEP_SHARE = 0.05
 """Of the time; so with thousands of organizations it comes less often."""
 
+FEW_FAILURES = 20
+"""So many patients of a batch may be set aside; if more than these and half of it fail, our code is broken."""
+
+STUCK_SECONDS = 60.0
+"""Without a round that went well: not ready."""
+
 _log = log_of("settling")
+
+
+class SettlingError(StatedError):
+    """Most patients fail: that is no patient's fault."""
 
 
 class Batch(NamedTuple):
@@ -50,6 +61,8 @@ class Batch(NamedTuple):
     timelines: Sequence[Document]
     results: list[Settled]
     now: int
+    failed: Mapping[str, str] = MappingProxyType({})
+    """Why nothing could be computed, by the timeline's `_id`."""
     expired: frozenset[str] | set[str] = frozenset()
     """`_id`s of the assessments that are to be renewed."""
 
@@ -83,6 +96,7 @@ class Settler:
         self._upkeep_due = 0.0
         self._turns = Turns(clock)
         self._building: list[str] = []
+        self._failing_since: float | None = None
 
     def wake(self, records: int = 0) -> None:
         """There is something to settle: so many records were folded just now."""
@@ -96,16 +110,24 @@ class Settler:
             began = self._clock.monotonic()
             try:
                 busy = await self.step()
-                pause = IDLE_SECONDS
+                pause, self._failing_since = IDLE_SECONDS, None
             except Exception as fault:
                 if not is_transient(fault):
                     raise
                 _log.warning("waiting", error=describe(fault))
+                self._failing_since = self._failing_since or began
                 busy, pause = False, min(pause * 2, 5.0)
             if not busy:
                 await self._pace.idle(pause)
             else:
                 await self._pace.give_way(self._clock.monotonic() - began)
+
+    def not_ready(self) -> list[str]:
+        """Why sums and assessments stay behind, if they do."""
+        since = self._failing_since
+        if since is None or (seconds := self._clock.monotonic() - since) < STUCK_SECONDS:
+            return []
+        return [f"settling has failed for {seconds:.0f} s"]
 
     async def step(self) -> bool:
         """One round of everything; False when nothing was left to do."""
@@ -142,18 +164,22 @@ class Settler:
         self, timelines: Sequence[Document], work: Sequence[Work], *, with_contribution: bool = True
     ) -> Batch:
         now = self._clock.now()
-        results: list[Settled] = []
-        if work:
-            merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
-            results = await self._compute(work, merged, as_of=now, with_contribution=with_contribution)
-        return Batch(timelines, results, now)
+        if not work:
+            return Batch(timelines, [], now)
+        merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
+        outcomes = await self._compute(work, merged, as_of=now, with_contribution=with_contribution)
+        failed = {one.timeline: one.error for one in outcomes if isinstance(one, Failed)}
+        _tell(failed, among=len(work))
+        return Batch(timelines, [one for one in outcomes if isinstance(one, Settled)], now, failed)
 
     async def _write(self, batch: Batch) -> None:
         if batch.results:
             reached("settling.before_transaction")
             await self._settlements.write(batch.results, batch.now)
         reached("settling.before_mark_settled")
-        await self._settlements.mark_settled(batch.timelines)
+        await self._settlements.mark_settled([t for t in batch.timelines if t["_id"] not in batch.failed])
+        if batch.failed:
+            await self._settlements.set_aside([t for t in batch.timelines if t["_id"] in batch.failed], batch.failed)
 
     async def _with_survivors(self, timelines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = {t["_id"]: t for t in timelines}
@@ -210,9 +236,9 @@ class Settler:
             elif standing["building"] is not None:
                 self._building.append(organization.id)
             await self._standings.discard_retired(standing, self._clock.now())
-        for removed in await self._directory.removed():
-            if home_partition(removed.id) in homes:
-                await self._standings.purge(removed.id)
+        removed = [each.id for each in await self._directory.removed() if home_partition(each.id) in homes]
+        if removed:
+            await self._standings.purge(removed)
 
     async def _build(self, organization_id: str) -> None:
         standing = (await self._standings.of([organization_id])).get(organization_id)
@@ -228,7 +254,18 @@ class Settler:
         generation = generation_of(standing, building, len(timelines))
         batch = await self._computed(timelines, [(timeline, generation) for timeline in timelines])
         await self._settlements.write(batch.results, batch.now)
+        mended = [t for t in timelines if "failed" in t and t["_id"] not in batch.failed]
+        await self._settlements.mark_settled(mended)
         await self._standings.built_to(standing, timelines[-1]["_id"])
+
+
+def _tell(failed: Mapping[str, str], *, among: int) -> None:
+    if not failed:
+        return
+    errors = sorted(set(failed.values()))[:5]
+    if len(failed) > max(FEW_FAILURES, among // 2):
+        raise SettlingError(f"{len(failed)} of {among} results could not be computed: {'; '.join(errors)}")
+    _log.error("patients could not be settled", count=len(failed), errors=errors)
 
 
 def _work(timelines: Sequence[Document], standings: dict[str, Standing]) -> list[Work]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
@@ -50,6 +50,9 @@ class MongoSettlementStore:
         """Idempotent."""
         for name, keys in INDEXES:
             await self._assessments.create_index(keys, name=name)
+        await self._timelines.create_index(
+            [("failed", 1)], name="failed", partialFilterExpression={"failed": {"$exists": True}}
+        )
 
     # ---------------------------------------------------------------- what is to be settled
 
@@ -186,6 +189,18 @@ class MongoSettlementStore:
         updates: list[Any] = []
         for (revision, erased), ids in same.items():  # after a backlog many have the same revision
             of = {"_id": {"$in": ids}, "revision": revision}
-            updates.append(DeleteMany(of) if erased else UpdateMany(of, {"$unset": {"dirty": ""}}))
+            updates.append(DeleteMany(of) if erased else UpdateMany(of, {"$unset": {"dirty": "", "failed": ""}}))
+        if updates:
+            await self._timelines.bulk_write(updates, ordered=False)
+
+    async def set_aside(self, timelines: Sequence[Document], errors: Mapping[str, str]) -> None:
+        """They are not tried again before they change, or are rebuilt; what was settled of them before stands."""
+        updates = [
+            UpdateOne(
+                {"_id": t["_id"], "revision": t["revision"]},
+                {"$unset": {"dirty": ""}, "$set": {"failed": errors[t["_id"]]}},
+            )
+            for t in timelines
+        ]
         if updates:
             await self._timelines.bulk_write(updates, ordered=False)

@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from risk_engine.settlement import Generation
 from risk_engine.store.settlements import BY_SCOPE
+from risk_engine.store.timelines import ERASURES
 from rules.settings import RuleSettings, rule_settings
 from rules.version import RULES_VERSION
 from shared.mongo import Database
@@ -135,17 +136,21 @@ class MongoStandingStore:
                     },
                 )
 
-    async def purge(self, organization_id: str) -> None:
-        """Deletes all that is held of an organization that was removed; idempotent."""
-        standing = (await self.of([organization_id])).get(organization_id)
-        if standing is None:
+    async def purge(self, organizations: Sequence[str]) -> None:
+        """Deletes all that is held of organizations that were removed; idempotent.
+
+        Also where there is no standing: an engine that had not heard of it may have folded afterwards.
+        """
+        of_them = {"organization_id": {"$in": list(organizations)}}
+        standings = await self.of(organizations)
+        if not standings and await self._database[TIMELINES].find_one(of_them, {"_id": 1}) is None:
             return
-        parts = [standing, *standing["retired"], *([standing["building"]] if standing["building"] else [])]
-        await self._database[TIMELINES].delete_many({"organization_id": organization_id})
-        await self._database["erasures"].delete_many({"organization_id": organization_id})
-        for part in parts:
-            await self._delete(scope(organization_id, part["generation"]))
-        await self._standings.delete_one({"_id": organization_id})
+        await self._database[TIMELINES].delete_many(of_them)
+        await self._database[ERASURES].delete_many(of_them)
+        for organization_id, standing in standings.items():
+            for part in (standing, *standing["retired"], *([standing["building"]] if standing["building"] else [])):
+                await self._delete(scope(organization_id, part["generation"]))
+            await self._standings.delete_one({"_id": organization_id})
 
     async def _delete(self, of_scope: str) -> None:
         for name in BY_SCOPE:

@@ -24,6 +24,9 @@ from shared.timelines import TIMELINES, facts_with_merged, home_partition, timel
 DUPLICATE_KEY = 11_000
 ERASURES = "erasures"
 
+BARE = {"_id", "organization_id", "patient_id", "home", "revision", "dirty", "failed", "erased"}
+"""What a timeline has beside facts."""
+
 
 class MongoTimelineStore:
     """The collections `timelines` and `erasures`."""
@@ -121,7 +124,7 @@ class MongoTimelineStore:
         assert marker is not None
         found = await self._timelines.find_one({"_id": timeline}, session=session)
         now = self._clock.now()
-        if found is not None and "erased" not in found:
+        if found is not None and not _is_bare(found):
             common = {
                 "organization_id": organization,
                 "home": home_partition(organization),
@@ -130,14 +133,14 @@ class MongoTimelineStore:
             }
             stub = {"_id": timeline, "patient_id": found["patient_id"], "erased": True}
             await self._timelines.replace_one({"_id": timeline}, stub | common, session=session)
-            if "stands_as" in marker:
+            if "stands_as" in marker and "erased" not in found:
                 anonymous = await self._anonymous(found, marker, session)
                 if anonymous["contact"]:  # who never was a patient counted nowhere
                     await self._timelines.insert_one(anonymous | common, session=session)
         # The merged patients' facts are part of the anonymous timeline now; they name it no longer.
         released = {
             "$unset": {"merged_into": "", "contact.merged_into": ""},
-            "$set": {"dirty": now},
+            "$min": {"dirty": now},
             "$inc": {"revision": 1},
         }
         await self._timelines.update_many({"merged_into": timeline}, released, session=session)
@@ -166,6 +169,11 @@ class MongoTimelineStore:
         return anonymous
 
 
+def _is_bare(timeline: dict[str, Any]) -> bool:
+    """An erased patient's, into which nobody who was late has folded anything."""
+    return "erased" in timeline and timeline.keys() <= BARE
+
+
 def _done(marker: dict[str, Any]) -> dict[str, Any]:
     """What is left of a marker: nothing that leads to the anonymous timeline."""
     return {name: marker[name] for name in ("_id", "organization_id")}
@@ -184,7 +192,8 @@ def _update(changes: Sequence[Change], now: int) -> UpdateOne:
     """One update of one patient's timeline: all of these facts are newer than what is stored, or none is set."""
     guarded: dict[str, Any] = {"_id": changes[0].timeline}
     update: dict[str, Any] = {
-        "$set": {"dirty": now},
+        "$set": {},
+        "$min": {"dirty": now},  # as long as it stands, its index is left alone
         "$inc": {"revision": 1},
         "$setOnInsert": {
             "organization_id": changes[0].organization_id,
