@@ -24,7 +24,6 @@ from rules.view import View
 
 MISSED_SHOWN_DAYS = 90
 HISTORY_IN_LISTS = 10
-ERASED_NAME = "Erased patient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def _row(view: View) -> dict[str, Any]:
     last, booking = view.last_attended, view.next_booking
     treatment = max(view.treatments, key=lambda t: (t.at, t.source, t.event_id), default=None)
     return {
-        "name": ERASED_NAME if contact.erased else contact.name,
+        "name": contact.shown_name,
         "phone": contact.phone,
         "email": contact.email,
         "risk_level": LEVELS[view.level],

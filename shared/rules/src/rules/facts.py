@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from rules.instants import FOREVER
 
+ERASED_NAME = "Erased patient"
+
 
 class Contact(NamedTuple):
     """The patient's own record; it exists from `created_at` until `gone_at`."""
@@ -26,6 +28,11 @@ class Contact(NamedTuple):
     health_conditions: tuple[str, ...] = ()
     referral_source: str | None = None
     erased: bool = False
+
+    @property
+    def shown_name(self) -> str:
+        """What answers call the patient; an erased one has no name of its own."""
+        return ERASED_NAME if self.erased else self.name
 
 
 class Appointment(NamedTuple):

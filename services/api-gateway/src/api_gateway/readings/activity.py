@@ -33,7 +33,7 @@ def active_patient_row(view: View) -> Row:
     return {
         "id": view.facts.patient_id,
         "contact_id": view.facts.patient_id,
-        "contact_name": contact.name,
+        "contact_name": contact.shown_name,
         "contact_phone": contact.phone,
         "contact_email": contact.email,
         "recent_appointment_count": len(recent),
@@ -55,7 +55,7 @@ def contact_row(view: View) -> Row:
     booking = view.next_booking
     return {
         "contact_id": view.facts.patient_id,
-        "name": contact.name,
+        "name": contact.shown_name,
         "phone": contact.phone,
         "email": contact.email,
         "cliniko_patient_id": view.facts.patient_id,

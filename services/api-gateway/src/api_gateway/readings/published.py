@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.calendar import Calendar
-from rules.facts import Facts
+from rules.facts import ERASED_NAME, Facts
 from rules.instants import format_instant
 from rules.settings import RuleSettings, rule_settings
 from shared.mongo import DatabaseClient
@@ -128,7 +128,7 @@ class Published:
         return [
             {
                 "id": t["patient_id"],
-                "name": t["contact"]["name"],
+                "name": ERASED_NAME if t["contact"].get("erased") else t["contact"]["name"],
                 "email": t["contact"].get("email"),
                 "cliniko_patient_id": t["patient_id"],
                 "created_at": format_instant(t["contact"]["created_at"]),
