@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from api_gateway.readings.published import Published, Standing
 from rules.actions import next_action_day
@@ -15,11 +16,17 @@ from rules.view import View
 REMEMBERED_PATIENTS = 250_000
 """The places of so many patients are remembered at the most (about 60 MB)."""
 
+READINGS_AT_ONCE = 2
+"""Whole organizations in memory beside the remembered ones; a long reading leaves a turn to others."""
+
 REMEMBERED_ORDERS = 6
 YIELD_EVERY = 200
 
 Key = tuple[int, str]
 """A sort key that ascends, and the patient id that breaks ties."""
+
+Instant = tuple[str, int]
+"""What a ranking is of: the scope of the results, and the instant."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,18 @@ class Ranking:
 
 
 class Rankings:
-    """Reads every timeline of an organization once per instant, and remembers what came out."""
+    """Reads every timeline of an organization once per instant, and remembers what came out.
+
+    A reading that began is finished and remembered although its request is cancelled: the next
+    one need not begin anew.
+    """
 
     def __init__(self, published: Published) -> None:
         self._published = published
-        self._remembered: OrderedDict[tuple[str, int], Ranking] = OrderedDict()
-        self._reading = asyncio.Lock()
+        self._remembered: OrderedDict[Instant, Ranking] = OrderedDict()
+        self._waiting: WeakValueDictionary[Instant, asyncio.Lock] = WeakValueDictionary()
+        self._underway: dict[Instant, asyncio.Task[Ranking]] = {}
+        self._turns = asyncio.Semaphore(READINGS_AT_ONCE)
 
     async def ranking(self, standing: Standing, as_of: int, *, fresh: bool) -> Ranking:
         """The places as of an instant; one made from older facts will do when not `fresh`.
@@ -123,15 +136,39 @@ class Rankings:
         The later pages of a walk take the first page's ranking, so that they cost little however
         much happens meanwhile.
         """
-        key = (standing.scope, as_of)
-        async with self._reading:  # a second request for the same instant waits for the first
-            known = self._remembered.get(key)
-            if known is None or (fresh and known.applied_at != standing.applied_at):
-                known = Ranking(standing.applied_at, await self._read_all(standing, as_of))
-                self._remembered[key] = known
-            self._remembered.move_to_end(key)
-            self._forget()
+        instant = (standing.scope, as_of)
+        known = self._known(instant, standing, fresh=fresh)
+        if known is not None:
             return known
+        waiting = self._waiting.setdefault(instant, asyncio.Lock())
+        async with waiting:  # a second request for the same instant waits for the first
+            if instant in self._underway:  # whoever began it was cancelled
+                await asyncio.shield(self._underway[instant])
+            known = self._known(instant, standing, fresh=fresh)
+            if known is not None:
+                return known
+            await self._turns.acquire()
+            reading = self._underway[instant] = asyncio.create_task(self._read(instant, standing))
+            reading.add_done_callback(_heard)
+            return await asyncio.shield(reading)
+
+    def _known(self, instant: Instant, standing: Standing, *, fresh: bool) -> Ranking | None:
+        known = self._remembered.get(instant)
+        if known is None or (fresh and known.applied_at != standing.applied_at):
+            return None
+        self._remembered.move_to_end(instant)
+        return known
+
+    async def _read(self, instant: Instant, standing: Standing) -> Ranking:
+        try:
+            ranking = Ranking(standing.applied_at, await self._read_all(standing, instant[1]))
+            self._remembered[instant] = ranking
+            self._remembered.move_to_end(instant)
+            self._forget()
+            return ranking
+        finally:
+            del self._underway[instant]
+            self._turns.release()
 
     def _forget(self) -> None:
         held = sum(len(ranking.ranked) for ranking in self._remembered.values())
@@ -150,3 +187,9 @@ class Rankings:
             if ranked is not None:
                 found.append(ranked)
         return found
+
+
+def _heard(reading: asyncio.Task[Ranking]) -> None:
+    """A fault is told to those who wait; when nobody does any more, to nobody."""
+    if not reading.cancelled():
+        reading.exception()
