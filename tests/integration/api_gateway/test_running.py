@@ -8,6 +8,7 @@ import httpx
 from integration.api_gateway.conftest import Clinic, StartGateway
 from shared.mongo import DatabaseClient
 from support.eventually import eventually
+from unit.api_gateway.gateway import organization
 
 
 async def test_an_organization_without_data_is_answered_with_zeros(client: httpx.AsyncClient, clinic: Clinic) -> None:
@@ -16,6 +17,18 @@ async def test_an_organization_without_data_is_answered_with_zeros(client: httpx
     assert answer.status_code == 200, answer.text
     assert answer.json()["risk_summary"]["critical_risk"] == 0
     assert answer.json()["organization_id"] == clinic.id
+
+
+async def test_days_are_of_the_zone_that_is_served_until_the_results_are_rebuilt(
+    client: httpx.AsyncClient, clinic: Clinic, databases: DatabaseClient
+) -> None:
+    settings = organization(clinic.id, "America/Havana").settings.read_by_rules()
+    served = {"_id": clinic.id, "generation": 1, "settings": settings, "applied_at": None}
+    await databases["risk_engine"]["standings"].insert_one(served)
+
+    for read in ("risk-metrics", "performance", "trends", "patients/prioritized"):
+        answer = await client.get(clinic.path(f"{read}?as_of=2025-11-10"), headers=clinic.headers())
+        assert answer.json()["as_of"] == "2025-11-11T04:59:59.999999Z", answer.text
 
 
 async def test_tokens_and_organizations_are_those_of_the_database(

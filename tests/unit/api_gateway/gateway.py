@@ -1,7 +1,7 @@
 """A gateway in this process, on fakes: what the tests of the HTTP side share."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ from api_gateway.cursors import Cursors
 from api_gateway.ports import Body, Page, PatientQuery, PerformancePeriod, Position, TrendMetric, TrendPeriod
 from api_gateway.schemas import examples
 from api_gateway.settings import GatewaySettings
+from api_gateway.standing import Standing, standing_before_facts
+from rules.calendar import calendar
 from rules.instants import parse_instant
 from shared.identity import Caller, Role
 from shared.kafka import Outgoing
@@ -96,54 +98,62 @@ class FakeReadings:
     changes: dict[str, Any] = field(default_factory=dict)
     """Fields of every body that are to differ from the example."""
 
+    served: dict[str, str] = field(default_factory=dict)
+    """Zones of organizations whose newest zone is not served yet."""
+    standings_read: int = 0
+
+    async def standing(self, organization: Organization) -> Standing:
+        self.standings_read += 1
+        standing = standing_before_facts(organization)
+        zone = self.served.get(organization.id, organization.settings.time_zone)
+        return replace(standing, settings=standing.settings._replace(calendar=calendar(zone)))
+
     def _answer(self, name: str, example: Mapping[str, Any], **asked: Any) -> Body:
         self.asked.append((name, asked))
         if self.fault:
             raise self.fault
         return {**_without(example), **self.changes}
 
-    async def risk_metrics(self, organization: Organization, *, as_of: int, include_dormant: bool) -> Body:
+    async def risk_metrics(self, standing: Standing, *, as_of: int, include_dormant: bool) -> Body:
         return self._answer("risk_metrics", examples.RISK_METRICS, as_of=as_of, include_dormant=include_dormant)
 
-    async def performance(self, organization: Organization, *, as_of: int, period: PerformancePeriod) -> Body:
+    async def performance(self, standing: Standing, *, as_of: int, period: PerformancePeriod) -> Body:
         body = self._answer("performance", examples.PERFORMANCE, as_of=as_of, period=period)
         return {**body, "timeframe": period.timeframe}
 
     async def trends(
-        self, organization: Organization, *, as_of: int, period: TrendPeriod, metrics: frozenset[TrendMetric]
+        self, standing: Standing, *, as_of: int, period: TrendPeriod, metrics: frozenset[TrendMetric]
     ) -> Body:
         body = self._answer("trends", examples.TRENDS, as_of=as_of, period=period, metrics=metrics)
         return {**body, "period": period}
 
     async def prioritized(
-        self, organization: Organization, *, as_of: int, query: PatientQuery, after: Position | None, limit: int
+        self, standing: Standing, *, as_of: int, query: PatientQuery, after: Position | None, limit: int
     ) -> Page:
         body = self._answer("prioritized", examples.PRIORITIZED, as_of=as_of, query=query, after=after, limit=limit)
         ids, following = _page(after, limit)
         row = examples.PRIORITIZED["patients"][0]
         return Page({**body, "patients": [{**row, "id": one} for one in ids], "total_count": len(PATIENTS)}, following)
 
-    async def patient(self, organization: Organization, patient_id: str, *, as_of: int) -> Body | None:
+    async def patient(self, standing: Standing, patient_id: str, *, as_of: int) -> Body | None:
         body = self._answer("patient", examples.PATIENT, patient_id=patient_id, as_of=as_of)
         return {**body, "id": patient_id} if patient_id in PATIENTS else None
 
-    async def debug_contacts(self, organization: Organization, *, as_of: int) -> Body:
+    async def debug_contacts(self, standing: Standing, *, as_of: int) -> Body:
         return self._answer("debug_contacts", examples.DEBUG_CONTACTS, as_of=as_of)
 
-    async def sync_status(self, organization: Organization, *, as_of: int) -> Body:
+    async def sync_status(self, standing: Standing, *, as_of: int) -> Body:
         return self._answer("sync_status", examples.SYNC_STATUS, as_of=as_of)
 
-    async def active_patients(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
-    ) -> Page:
+    async def active_patients(self, standing: Standing, *, as_of: int, after: Position | None, limit: int) -> Page:
         body = self._answer("active_patients", examples.ACTIVE_PATIENTS, as_of=as_of, after=after, limit=limit)
         return Page(body, _page(after, limit)[1])
 
-    async def active_patients_summary(self, organization: Organization, *, as_of: int) -> Body:
+    async def active_patients_summary(self, standing: Standing, *, as_of: int) -> Body:
         return self._answer("active_patients_summary", examples.ACTIVE_SUMMARY, as_of=as_of)
 
     async def contacts_with_appointments(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
+        self, standing: Standing, *, as_of: int, after: Position | None, limit: int
     ) -> Page:
         body = self._answer("contacts", examples.CONTACTS_WITH_APPOINTMENTS, as_of=as_of, after=after, limit=limit)
         return Page(body, _page(after, limit)[1])

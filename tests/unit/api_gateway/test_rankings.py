@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 
 from api_gateway.readings import rankings as module
-from api_gateway.readings.published import Standing
 from api_gateway.readings.rankings import READINGS_AT_ONCE, Rankings
+from api_gateway.standing import Standing
 from rules.facts import Contact, Facts
 from rules.settings import rule_settings
 from unit.api_gateway.gateway import NOW

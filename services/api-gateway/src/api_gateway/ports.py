@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
+from api_gateway.standing import Standing
 from shared.identity import Caller
 from shared.kafka import Outgoing
 from shared.organizations import Organization
@@ -81,13 +82,17 @@ class Readings(Protocol):
     A transient error (`shared.faults.is_transient`) is answered with 503 and Retry-After.
     """
 
-    async def risk_metrics(self, organization: Organization, *, as_of: int, include_dormant: bool) -> Body: ...
+    async def standing(self, organization: Organization) -> Standing:
+        """What answers a request: read once, so that days are of the zone that the numbers are of."""
+        ...
 
-    async def performance(self, organization: Organization, *, as_of: int, period: PerformancePeriod) -> Body: ...
+    async def risk_metrics(self, standing: Standing, *, as_of: int, include_dormant: bool) -> Body: ...
+
+    async def performance(self, standing: Standing, *, as_of: int, period: PerformancePeriod) -> Body: ...
 
     async def trends(
         self,
-        organization: Organization,
+        standing: Standing,
         *,
         as_of: int,
         period: TrendPeriod,
@@ -96,7 +101,7 @@ class Readings(Protocol):
 
     async def prioritized(
         self,
-        organization: Organization,
+        standing: Standing,
         *,
         as_of: int,
         query: PatientQuery,
@@ -104,20 +109,18 @@ class Readings(Protocol):
         limit: int,
     ) -> Page: ...
 
-    async def patient(self, organization: Organization, patient_id: str, *, as_of: int) -> Body | None: ...
+    async def patient(self, standing: Standing, patient_id: str, *, as_of: int) -> Body | None: ...
 
-    async def debug_contacts(self, organization: Organization, *, as_of: int) -> Body: ...
+    async def debug_contacts(self, standing: Standing, *, as_of: int) -> Body: ...
 
-    async def sync_status(self, organization: Organization, *, as_of: int) -> Body: ...
+    async def sync_status(self, standing: Standing, *, as_of: int) -> Body: ...
 
-    async def active_patients(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
-    ) -> Page: ...
+    async def active_patients(self, standing: Standing, *, as_of: int, after: Position | None, limit: int) -> Page: ...
 
-    async def active_patients_summary(self, organization: Organization, *, as_of: int) -> Body: ...
+    async def active_patients_summary(self, standing: Standing, *, as_of: int) -> Body: ...
 
     async def contacts_with_appointments(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
+        self, standing: Standing, *, as_of: int, after: Position | None, limit: int
     ) -> Page: ...
 
 

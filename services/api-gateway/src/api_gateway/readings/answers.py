@@ -14,9 +14,10 @@ from api_gateway.ports import (
 )
 from api_gateway.readings.activity import active_patient_row, contact_row
 from api_gateway.readings.lists import PatientLists
-from api_gateway.readings.published import Days, Published, Standing
+from api_gateway.readings.published import Days, Published
 from api_gateway.readings.rankings import BY_LAST_VISIT, ORDERS, Selection
 from api_gateway.readings.timeline import timeline_entries
+from api_gateway.standing import Standing
 from rules import answers
 from rules.assess import Assessment, assess_view, list_row
 from rules.figures import ACTIVE, WITH_ANY, WITH_UPCOMING
@@ -41,16 +42,17 @@ class MongoReadings:
         self._published = Published(client)
         self._lists = PatientLists(self._published)
 
+    async def standing(self, organization: Organization) -> Standing:
+        return await self._published.standing(organization)
+
     # ---------------------------------------------------------------- re-engagement
 
-    async def risk_metrics(self, organization: Organization, *, as_of: int, include_dormant: bool) -> Body:
-        standing = await self._published.standing(organization)
+    async def risk_metrics(self, standing: Standing, *, as_of: int, include_dormant: bool) -> Body:
         state = await self._published.state(standing, as_of)
-        body = answers.risk_metrics(organization.id, state, include_dormant=include_dormant)
+        body = answers.risk_metrics(standing.organization_id, state, include_dormant=include_dormant)
         return body | {"last_updated": _stamp(standing.applied_at)}
 
-    async def performance(self, organization: Organization, *, as_of: int, period: PerformancePeriod) -> Body:
-        standing = await self._published.standing(organization)
+    async def performance(self, standing: Standing, *, as_of: int, period: PerformancePeriod) -> Body:
         if isinstance(period, DaysBetween):
             first, last = period.first.toordinal(), period.last.toordinal()
         else:
@@ -59,17 +61,16 @@ class MongoReadings:
         days = await self._days(standing, first, last, as_of)
         body = performance(days, standing.settings, first=first, last=last, timeframe=period.timeframe)
         body["benchmark_comparison"]["source"] = standing.benchmark_source
-        return body | {"organization_id": organization.id, "last_updated": _stamp(standing.applied_at)}
+        return body | {"organization_id": standing.organization_id, "last_updated": _stamp(standing.applied_at)}
 
     async def trends(
         self,
-        organization: Organization,
+        standing: Standing,
         *,
         as_of: int,
         period: TrendPeriod,
         metrics: frozenset[TrendMetric],
     ) -> Body:
-        standing = await self._published.standing(organization)
         last = standing.calendar.day(as_of)
         length = PERIOD_DAYS[period]
         first = last - length + 1
@@ -85,18 +86,17 @@ class MongoReadings:
             body["channel_performance_trends"] = channel_trends(days, first=first, last=last)
         if levels is not None:
             body["risk_distribution_changes"] = risk_distribution(levels[first], levels[last])
-        return body | {"organization_id": organization.id, "last_updated": _stamp(standing.applied_at)}
+        return body | {"organization_id": standing.organization_id, "last_updated": _stamp(standing.applied_at)}
 
     async def prioritized(
         self,
-        organization: Organization,
+        standing: Standing,
         *,
         as_of: int,
         query: PatientQuery,
         after: Position | None,
         limit: int,
     ) -> Page:
-        standing = await self._published.standing(organization)
         today = standing.calendar.day(as_of)
         state = await self._published.state(standing, as_of)
         episodes = await self._days(standing, today - answers.PREDICTION_DAYS + 1, today, as_of)
@@ -118,7 +118,7 @@ class MongoReadings:
             state, episodes, standing.settings, today=today, include_dormant=query.include_dormant
         )
         body = {
-            "organization_id": organization.id,
+            "organization_id": standing.organization_id,
             "patients": [list_row(a, today, explain=query.explain) for a in page.assessments],
             "summary": summary,
             "total_count": answers.count_in(state, classes),
@@ -126,9 +126,8 @@ class MongoReadings:
         }
         return Page(body, page.next_after)
 
-    async def patient(self, organization: Organization, patient_id: str, *, as_of: int) -> Body | None:
-        standing = await self._published.standing(organization)
-        facts = (await self._published.facts(organization.id, [patient_id])).get(patient_id)
+    async def patient(self, standing: Standing, patient_id: str, *, as_of: int) -> Body | None:
+        facts = (await self._published.facts(standing.organization_id, [patient_id])).get(patient_id)
         if facts is None:
             return None
         view = View(facts, standing.settings, as_of)
@@ -138,17 +137,16 @@ class MongoReadings:
         row = list_row(assessed, view.today, explain=True)
         row["reengagement_history"] = list(assessed.history)
         row["timeline"] = timeline_entries(view)
-        return row | {"organization_id": organization.id, "last_updated": _stamp(standing.applied_at)}
+        return row | {"organization_id": standing.organization_id, "last_updated": _stamp(standing.applied_at)}
 
     # ---------------------------------------------------------------- Cliniko data
 
-    async def debug_contacts(self, organization: Organization, *, as_of: int) -> Body:
-        standing = await self._published.standing(organization)
+    async def debug_contacts(self, standing: Standing, *, as_of: int) -> Body:
         state = await self._published.state(standing, as_of)
         total = answers.total_contacts(state)
-        samples = await self._published.newest_contacts(organization.id, as_of, SAMPLE_CONTACTS)
+        samples = await self._published.newest_contacts(standing.organization_id, as_of, SAMPLE_CONTACTS)
         return {
-            "organization_id": organization.id,
+            "organization_id": standing.organization_id,
             "total_contacts": total,
             "cliniko_linked_contacts": total,
             "sample_contacts": samples,
@@ -159,14 +157,13 @@ class MongoReadings:
             },
         }
 
-    async def sync_status(self, organization: Organization, *, as_of: int) -> Body:
-        standing = await self._published.standing(organization)
+    async def sync_status(self, standing: Standing, *, as_of: int) -> Body:
         state = await self._published.state(standing, as_of)
-        sync = await self._published.sync_status(organization.id) or {}
+        sync = await self._published.sync_status(standing.organization_id) or {}
         last = sync.get("last_sync_time")
         active = state.get(ACTIVE, 0)
         return {
-            "organization_id": organization.id,
+            "organization_id": standing.organization_id,
             "last_sync_time": None if last is None else format_instant(from_datetime(last)),
             "total_contacts": answers.total_contacts(state),
             "active_patients": active,
@@ -177,26 +174,20 @@ class MongoReadings:
             "last_error": sync.get("last_error"),
         }
 
-    async def active_patients_summary(self, organization: Organization, *, as_of: int) -> Body:
-        standing = await self._published.standing(organization)
+    async def active_patients_summary(self, standing: Standing, *, as_of: int) -> Body:
         state = await self._published.state(standing, as_of)
-        body = answers.active_summary(organization.id, state)
-        return body | {"last_sync_date": await self._last_sync(organization), "timestamp": format_instant(as_of)}
+        body = answers.active_summary(standing.organization_id, state)
+        return body | {"last_sync_date": await self._last_sync(standing), "timestamp": format_instant(as_of)}
 
-    async def active_patients(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
-    ) -> Page:
-        return await self._activity(organization, "active", as_of, after, limit)
+    async def active_patients(self, standing: Standing, *, as_of: int, after: Position | None, limit: int) -> Page:
+        return await self._activity(standing, "active", as_of, after, limit)
 
     async def contacts_with_appointments(
-        self, organization: Organization, *, as_of: int, after: Position | None, limit: int
+        self, standing: Standing, *, as_of: int, after: Position | None, limit: int
     ) -> Page:
-        return await self._activity(organization, "booked", as_of, after, limit)
+        return await self._activity(standing, "booked", as_of, after, limit)
 
-    async def _activity(
-        self, organization: Organization, kind: str, as_of: int, after: Position | None, limit: int
-    ) -> Page:
-        standing = await self._published.standing(organization)
+    async def _activity(self, standing: Standing, kind: str, as_of: int, after: Position | None, limit: int) -> Page:
         state = await self._published.state(standing, as_of)
         page = await self._lists.page(
             standing,
@@ -212,7 +203,7 @@ class MongoReadings:
             "booked": ("contacts_with_appointments", contact_row, WITH_ANY),
         }[kind]
         body = {
-            "organization_id": organization.id,
+            "organization_id": standing.organization_id,
             name: [row(view) for view in views],
             "total_count": state.get(counter, 0),
             "timestamp": format_instant(as_of),
@@ -238,8 +229,8 @@ class MongoReadings:
         facts = await self._published.facts(standing.organization_id, patients)
         return [View(facts[p], standing.settings, as_of) for p in patients if p in facts]
 
-    async def _last_sync(self, organization: Organization) -> str | None:
-        sync = await self._published.sync_status(organization.id) or {}
+    async def _last_sync(self, standing: Standing) -> str | None:
+        sync = await self._published.sync_status(standing.organization_id) or {}
         last = sync.get("last_sync_time")
         return None if last is None else format_instant(from_datetime(last))
 

@@ -9,8 +9,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api_gateway.readings.published import Published, Standing
+from api_gateway.readings.published import Published
 from api_gateway.readings.rankings import Key, Order, Rankings, Selection
+from api_gateway.standing import Standing
 from rules.assess import Assessment, assess
 from shared.assessments import stored_assessment
 

@@ -3,16 +3,15 @@ assessments, timelines. Read only."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from rules.calendar import Calendar
+from api_gateway.standing import Standing, standing_before_facts
 from rules.facts import ERASED_NAME, Facts
 from rules.instants import format_instant
-from rules.settings import RuleSettings, rule_settings
+from rules.settings import rule_settings
 from shared.mongo import DatabaseClient
 from shared.organizations import Organization
-from shared.rollups import ROLLUPS, Ladder, Rollups, needed, scope
+from shared.rollups import ROLLUPS, Rollups, needed
 from shared.timelines import (
     ASSESSMENTS,
     DATABASE,
@@ -27,32 +26,6 @@ State = Counter[str]
 Days = Counter[tuple[int, str]]
 
 STREAM_BATCH = 2_000
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The results of an organization that are served, with the settings they were made with."""
-
-    organization_id: str
-    generation: int
-    settings: RuleSettings
-    benchmark_source: str
-    applied_at: int | None
-
-    @property
-    def calendar(self) -> Calendar:
-        """The organization's local days."""
-        return self.settings.calendar
-
-    @property
-    def scope(self) -> str:
-        """What the `_id`s of its documents begin with."""
-        return scope(self.organization_id, self.generation)
-
-    @property
-    def ladder(self) -> Ladder:
-        """Where its sums are."""
-        return Ladder(self.organization_id, self.generation, self.calendar)
 
 
 class Published:
@@ -70,8 +43,7 @@ class Published:
         """What is served now; before the first fact, nothing under the newest settings."""
         found = await self._standings.find_one({"_id": organization.id})
         if found is None:
-            settings = organization.settings.read_by_rules()
-            return Standing(organization.id, 0, rule_settings(settings), settings["benchmark_source"], None)
+            return standing_before_facts(organization)
         return Standing(
             organization.id,
             found["generation"],

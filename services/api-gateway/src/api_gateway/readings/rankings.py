@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from api_gateway.readings.published import Published, Standing
+from api_gateway.readings.published import Published
+from api_gateway.standing import Standing
 from rules.actions import next_action_day
 from rules.facts import Facts
 from rules.figures import flags_of, is_active, patient_class, recent_appointments

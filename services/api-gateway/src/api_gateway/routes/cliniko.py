@@ -19,6 +19,7 @@ from api_gateway.schemas.cliniko import (
     DebugContacts,
     SyncStatus,
 )
+from api_gateway.standing import Standing
 from shared.clock import Clock
 from shared.organizations import Organization
 
@@ -41,8 +42,9 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
         organization: Organization = permitted,
     ) -> Response:
         """Whether the organization has data at all, with a sample of it."""
-        as_of = instant_of(parameters, organization, clock)
-        return answer(request, stamped(await readings.debug_contacts(organization, as_of=as_of), as_of))
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        return answer(request, stamped(await readings.debug_contacts(standing, as_of=as_of), as_of))
 
     @router.get("/status/{org_id}", dependencies=of_one, responses=read_responses(SyncStatus, examples.SYNC_STATUS))
     async def sync_status(
@@ -51,8 +53,9 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
         organization: Organization = permitted,
     ) -> Response:
         """How fresh the data is, and how the synchronization with Cliniko fares."""
-        as_of = instant_of(parameters, organization, clock)
-        return answer(request, stamped(await readings.sync_status(organization, as_of=as_of), as_of))
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        return answer(request, stamped(await readings.sync_status(standing, as_of=as_of), as_of))
 
     @router.get(
         "/active-patients/{org_id}",
@@ -66,14 +69,20 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
     ) -> Response:
         """The patients with an appointment in the last 45 days or the next 30, page by page."""
 
-        async def fetch(place: Place) -> Page:
+        async def fetch(standing: Standing, place: Place) -> Page:
             return await readings.active_patients(
-                organization, as_of=place.as_of, after=place.after, limit=parameters.limit
+                standing, as_of=place.as_of, after=place.after, limit=parameters.limit
             )
 
         walk = Walk(organization.id, "active-patients")
         body = await page_of(
-            walk, fetch, parameters=parameters, organization=organization, cursors=cursors, clock=clock
+            walk,
+            fetch,
+            parameters=parameters,
+            organization=organization,
+            readings=readings,
+            cursors=cursors,
+            clock=clock,
         )
         return answer(request, body)
 
@@ -88,8 +97,9 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
         organization: Organization = permitted,
     ) -> Response:
         """The active patients in a few numbers."""
-        as_of = instant_of(parameters, organization, clock)
-        return answer(request, stamped(await readings.active_patients_summary(organization, as_of=as_of), as_of))
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        return answer(request, stamped(await readings.active_patients_summary(standing, as_of=as_of), as_of))
 
     @router.get(
         "/contacts/{org_id}/with-appointments",
@@ -103,14 +113,20 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
     ) -> Response:
         """The patients with any appointment that was not cancelled, page by page."""
 
-        async def fetch(place: Place) -> Page:
+        async def fetch(standing: Standing, place: Place) -> Page:
             return await readings.contacts_with_appointments(
-                organization, as_of=place.as_of, after=place.after, limit=parameters.limit
+                standing, as_of=place.as_of, after=place.after, limit=parameters.limit
             )
 
         walk = Walk(organization.id, "contacts-with-appointments")
         body = await page_of(
-            walk, fetch, parameters=parameters, organization=organization, cursors=cursors, clock=clock
+            walk,
+            fetch,
+            parameters=parameters,
+            organization=organization,
+            readings=readings,
+            cursors=cursors,
+            clock=clock,
         )
         return answer(request, body)
 

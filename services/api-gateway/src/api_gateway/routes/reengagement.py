@@ -21,6 +21,7 @@ from api_gateway.ports import Page, Readings
 from api_gateway.routes.paging import instant_of, page_of, stamped
 from api_gateway.schemas import examples
 from api_gateway.schemas.reengagement import PatientDetail, Performance, PrioritizedPatients, RiskMetrics, Trends
+from api_gateway.standing import Standing
 from shared.clock import Clock
 from shared.organizations import Organization
 
@@ -44,8 +45,9 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         organization: Organization = permitted,
     ) -> Response:
         """How many patients are at which risk, and what needs doing at once."""
-        as_of = instant_of(parameters, organization, clock)
-        body = await readings.risk_metrics(organization, as_of=as_of, include_dormant=parameters.include_dormant)
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        body = await readings.risk_metrics(standing, as_of=as_of, include_dormant=parameters.include_dormant)
         return answer(request, stamped(body, as_of))
 
     @router.get(
@@ -59,8 +61,10 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         organization: Organization = permitted,
     ) -> Response:
         """What the attempts begun in a timeframe achieved, against the benchmarks."""
-        as_of = instant_of(parameters, organization, clock)
-        body = await readings.performance(organization, as_of=as_of, period=parameters.period())
+        period = parameters.period()
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        body = await readings.performance(standing, as_of=as_of, period=period)
         return answer(request, stamped(body, as_of))
 
     @router.get(
@@ -76,14 +80,20 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         """The patients to care for, most urgent first, page by page."""
         query = parameters.query()
 
-        async def fetch(place: Place) -> Page:
+        async def fetch(standing: Standing, place: Place) -> Page:
             return await readings.prioritized(
-                organization, as_of=place.as_of, query=query, after=place.after, limit=parameters.limit
+                standing, as_of=place.as_of, query=query, after=place.after, limit=parameters.limit
             )
 
         walk = Walk(organization.id, "prioritized", filters_of(query))
         body = await page_of(
-            walk, fetch, parameters=parameters, organization=organization, cursors=cursors, clock=clock
+            walk,
+            fetch,
+            parameters=parameters,
+            organization=organization,
+            readings=readings,
+            cursors=cursors,
+            clock=clock,
         )
         return answer(request, body)
 
@@ -99,8 +109,9 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         organization: Organization = permitted,
     ) -> Response:
         """One patient: the row of the list, why the score is what it is, and all that happened."""
-        as_of = instant_of(parameters, organization, clock)
-        body = await readings.patient(organization, patient_id, as_of=as_of)
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        body = await readings.patient(standing, patient_id, as_of=as_of)
         if body is None:
             raise not_found()
         return answer(request, stamped(body, as_of))
@@ -116,8 +127,9 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
         organization: Organization = permitted,
     ) -> Response:
         """How the numbers moved, day by day."""
-        as_of = instant_of(parameters, organization, clock)
-        body = await readings.trends(organization, as_of=as_of, period=parameters.period, metrics=parameters.metrics)
+        standing = await readings.standing(organization)
+        as_of = instant_of(parameters, standing, clock)
+        body = await readings.trends(standing, as_of=as_of, period=parameters.period, metrics=parameters.metrics)
         return answer(request, stamped(body, as_of))
 
     return router
