@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from reengage.checks import servers, work
+from rules.version import RULES_VERSION
 from shared.kafka import Outgoing
 from shared.topics import APPOINTMENTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
 
@@ -93,7 +94,8 @@ def test_waiting_tells_who_is_behind_in_which_topic(reengage: Any, topics: Any, 
 @pytest.fixture
 def summed_up(org_a: str, stack: Any) -> Any:
     """The risk engine's collections when all is summed up."""
-    stack["risk_engine"]["standings"].insert_one({"_id": org_a, "settings_revision": 1, "building": None})
+    made_by = {"settings_revision": 1, "rules_version": RULES_VERSION, "rebuild": 0}
+    stack["risk_engine"]["standings"].insert_one({"_id": org_a, **made_by, "building": None})
     stack["risk_engine"]["timelines"].insert_many([{"_id": f"{org_a}:p{number}", "home": 3} for number in range(3)])
     return stack["risk_engine"]
 
@@ -116,10 +118,11 @@ def test_waiting_is_for_patients_that_are_not_summed_up(
     [
         ({"building": {"generation": 2}}, "building the results of org_a anew"),
         ({"settings_revision": 0}, "building the results of org_a anew"),
+        ({"rules_version": RULES_VERSION - 1}, "building the results of org_a anew"),
         (None, "has not begun with org_a"),
     ],
 )
-def test_waiting_is_for_results_by_the_settings_that_hold(
+def test_waiting_is_for_results_by_the_settings_and_rules_that_hold(
     reengage: Any, topics: Any, all_read: None, summed_up: Any, change: dict[str, Any] | None, told: str
 ) -> None:
     if change is None:
@@ -129,6 +132,36 @@ def test_waiting_is_for_results_by_the_settings_that_hold(
     ran = reengage("status", "--wait", "--timeout", "0")
     assert ran.status == 1
     assert told in ran.err
+
+
+def test_waiting_is_for_a_rebuild_that_nobody_has_begun(
+    reengage: Any, topics: Any, all_read: None, org_a: str, summed_up: Any, stack: Any
+) -> None:
+    def waits_for() -> str:
+        ran = reengage("status", "--wait", "--timeout", "0")
+        assert ran.status == (1 if ran.err else 0)
+        return str(ran.err)
+
+    retold = stack["outreach_tracker"]["retold"]
+    assert waits_for() == ""
+    reengage("rebuild", org_a, "--no-wait")
+    assert "outreach-tracker is telling the messages of org_a anew" in waits_for()
+    retold.insert_one({"_id": org_a, "number": 1, "done": False})
+    assert "outreach-tracker is telling the messages of org_a anew" in waits_for()
+    retold.update_one({"_id": org_a}, {"$set": {"done": True}})
+    assert "risk-engine is building the results of org_a anew" in waits_for()
+    summed_up["standings"].update_one({"_id": org_a}, {"$set": {"rebuild": 1}})
+    assert waits_for() == ""
+    reengage("rebuild", org_a, "--no-wait")
+    assert "outreach-tracker is telling the messages of org_a anew" in waits_for()
+
+
+def test_a_rebuild_of_an_organization_that_was_removed_is_not_waited_for(
+    reengage: Any, topics: Any, all_read: None, org_a: str
+) -> None:
+    reengage("rebuild", org_a, "--no-wait")
+    reengage("org", "remove", org_a, "--yes")
+    assert reengage("status", "--wait", "--timeout", "0").status == 0
 
 
 def test_a_kafka_that_is_away_is_told_in_one_line(reengage: Any, topics: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,15 @@ class Results:
         return self._still.pop(0) if self._still else []
 
 
-async def wait(kafka: Kafka, results: Results, clock: Clock, seconds: float = 60) -> None:
-    await await_everything(kafka, results.begin, timeout=seconds, sleep=clock.sleep, monotonic=clock.monotonic)
+async def wait(kafka: Kafka, results: Results, clock: Clock, *untold: Behind, seconds: float = 60) -> None:
+    still = list(untold)
+
+    async def tracker() -> Behind:
+        return still.pop(0) if still else []
+
+    await await_everything(
+        kafka, results.begin, untold=tracker, timeout=seconds, sleep=clock.sleep, monotonic=clock.monotonic
+    )
 
 
 async def test_where_nothing_waits_nobody_does() -> None:
@@ -100,6 +107,20 @@ async def test_what_the_tracker_makes_of_the_events_is_waited_for_too() -> None:
     await wait(kafka, results, Clock(tracker_catches_up, risk_engine_catches_up))
     assert seen == [0]
     assert results.begun == 1
+
+
+async def test_what_the_tracker_tells_anew_is_waited_for_too() -> None:
+    kafka, results, seen = Kafka(), Results(), []
+
+    def tracker_tells() -> None:
+        kafka.publish(OUTREACH_MESSAGES)
+
+    def risk_engine_catches_up() -> None:
+        seen.append(results.begun)
+        kafka.catch_up(OUTREACH_MESSAGES)
+
+    await wait(kafka, results, Clock(tracker_tells, risk_engine_catches_up), ["org_a is told anew"])
+    assert (seen, results.begun) == ([0], 1)
 
 
 async def test_results_are_looked_at_once_all_is_read() -> None:

@@ -1,8 +1,8 @@
 """Has everything that was in the topics become readable? Waits until it has, in three steps.
 
 1. The groups have committed what was in their topics at the call.
-2. The tracker answers outreach events with records of its own: the risk engine has committed
-   those, too, up to where they ended once the tracker had caught up.
+2. The tracker answers outreach events, and requests to rebuild, with records of its own: the risk
+   engine has committed those, too, up to where they ended once the tracker had caught up.
 3. What the risk engine took in by then is part of its results.
 """
 
@@ -49,12 +49,14 @@ async def await_everything(
     kafka: Offsets,
     results: Callable[[], Awaitable[Results]],
     *,
+    untold: Callable[[], Awaitable[Behind]],
     timeout: float,  # noqa: ASYNC109 - TooSlowError names what is behind, a cancellation could not
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
     """Returns when all is applied and readable; TooSlowError when that takes longer than `timeout` seconds.
 
+    `untold` says whose messages the tracker is asked to tell anew (`reengage.rebuilding.untold`).
     `results` is called when step 3 begins: what is marked then is waited for.
     """
     deadline = monotonic() + timeout
@@ -67,6 +69,7 @@ async def await_everything(
 
     topics = [topic for topic, _ in GROUPS]
     await until(await _committed(kafka, topics))
+    await until(untold)
     await until(await _committed(kafka, [OUTREACH_MESSAGES]))
     await until((await results()).behind)
 

@@ -5,10 +5,12 @@ one (`risk_engine.standings`), the tracker tells all its messages anew (`outreac
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reengage import organizations
+from reengage.catching_up import Behind
 from reengage.control import Control
 from reengage.failures import CommandError
 from reengage.instances import names_of_running
@@ -40,14 +42,33 @@ async def ask(control: Control, organization_id: str) -> int:
     return int(asked["number"])
 
 
+async def requested(control: Control) -> dict[str, int]:
+    """The number of the newest request by organization."""
+    return {each["_id"]: each["number"] async for each in control.collection("rebuild_requests").find({})}
+
+
+async def untold(control: Control) -> Behind:
+    """The organizations of which the tracker has not told all messages anew, as was asked for."""
+    retold = {each["_id"]: each async for each in control.client["outreach_tracker"]["retold"].find({})}
+    numbers = await requested(control)
+    return [
+        f"outreach-tracker is telling the messages of {organization.id} anew"
+        for organization in await organizations.load_all(control)
+        if organization.id in numbers and not _is_told(retold.get(organization.id, {}), numbers[organization.id])
+    ]
+
+
+def _is_told(retold: Mapping[str, Any], number: int) -> bool:
+    return bool(retold.get("number", 0) >= number and retold.get("done", False))
+
+
 async def progress(control: Control, organization_id: str, number: int) -> Progress:
     """How far the request of this number is: first messages are told anew, then timelines settled."""
     standing = await control.client[DATABASE][STANDINGS].find_one({"_id": organization_id}) or {}
     retold = await control.client["outreach_tracker"]["retold"].find_one({"_id": organization_id}) or {}
-    told = retold.get("number", 0) >= number and retold.get("done", False)
     swapped = standing.get("rebuild", 0) >= number and standing.get("building") is None
     generation = standing.get("generation")
-    if swapped and not told:
+    if swapped and not _is_told(retold, number):
         return Progress("telling messages anew", retold.get("told", 0), retold.get("total", 0), generation, False)
     timelines = control.client[DATABASE][TIMELINES]
     total = await timelines.count_documents({"organization_id": organization_id})

@@ -1,5 +1,6 @@
 """`reengage rebuild`: timelines told anew, sums built anew beside those that are served, and swapped in."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -62,7 +63,7 @@ async def _rebuild(org: str, from_cliniko: bool, wait: bool, seconds: float) -> 
 
         async with open_kafka(control.surroundings.kafka_bootstrap_servers) as kafka:
             try:
-                await await_everything(kafka, results, timeout=seconds)
+                await await_everything(kafka, results, untold=partial(use.untold, control), timeout=seconds)
             except TooSlowError as slow:
                 late = str(slow)
         state = "pending" if late else "done"

@@ -1,5 +1,6 @@
 """`reengage status`: how everything is, and waiting until everything is applied."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +36,7 @@ async def _status(wait: bool, seconds: float) -> tuple[dict[str, Any], str | Non
     from reengage.catching_up import TooSlowError, await_everything
     from reengage.control import open_control
     from reengage.offsets import open_kafka
+    from reengage.rebuilding import untold
     from reengage.results import Unsettled
     from reengage.standing import status_of
 
@@ -50,7 +52,7 @@ async def _status(wait: bool, seconds: float) -> tuple[dict[str, Any], str | Non
 
             with console(stderr=True).status("waiting until everything is applied"):
                 try:
-                    await await_everything(kafka, results, timeout=seconds)
+                    await await_everything(kafka, results, untold=partial(untold, control), timeout=seconds)
                 except TooSlowError as slow:
                     late = str(slow)
         return await status_of(control, kafka), late
