@@ -264,6 +264,18 @@ def test_an_id_begins_anew_once_its_old_facts_are_deleted(
     assert added(org_a).status == 0
 
 
+def test_an_id_does_not_begin_anew_among_old_timelines(
+    added: Callable[..., Any], reengage: Any, org_a: str, stack: Any
+) -> None:
+    reengage("org", "remove", org_a, "--yes")
+    stack["risk_engine"]["timelines"].insert_one({"_id": f"{org_a}:p1", "organization_id": org_a})
+    ran = added(org_a)
+    assert ran.status == 1
+    assert "risk-engine not running" in ran.err
+    stack["risk_engine"]["timelines"].delete_many({})
+    assert added(org_a).status == 0
+
+
 def test_a_token_is_shown_once_and_stored_hashed(reengage: Any, org_a: str, stack: Any) -> None:
     ran = reengage("token", "create", "--org", org_a, "--role", "staff", "--name", "Desk", "--expires", "30", "--json")
     made = ran.json

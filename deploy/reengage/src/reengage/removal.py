@@ -55,13 +55,14 @@ async def _await_purge(control: Control, organization_id: str) -> None:
 
 async def _holders(control: Control, organization_id: str) -> set[str]:
     """The services that still hold something of the organization."""
-    kept = {
-        "ingestor": ("ingestor", "sync_status", "_id"),
-        "risk-engine": ("risk_engine", "standings", "_id"),
-        "outreach-tracker": ("outreach_tracker", "patients", "organization_id"),
-    }
+    kept = (
+        ("ingestor", "ingestor", "sync_status", "_id"),
+        ("risk-engine", "risk_engine", "standings", "_id"),
+        ("risk-engine", "risk_engine", "timelines", "organization_id"),
+        ("outreach-tracker", "outreach_tracker", "patients", "organization_id"),
+    )
     return {
         service
-        for service, (database, collection, field) in kept.items()
+        for service, database, collection, field in kept
         if await control.client[database][collection].find_one({field: organization_id}, {"_id": 1})
     }
