@@ -10,7 +10,7 @@ from reengage.control import Control
 from reengage.failures import CommandError
 from reengage.synchronization import NO_INGESTOR
 from shared.erasure import erasure_id
-from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, timeline_id
+from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, home_partition, timeline_id
 
 POLL_SECONDS = 0.2
 KINDS = ("appointments", "communications", "recalls", "messages", "treatments")
@@ -52,9 +52,17 @@ def _count(timeline: dict[str, Any], kind: str) -> int:
 
 
 async def was_erased(control: Control, organization_id: str, patient_id: str) -> bool:
-    """Whether there is a marker of the patient."""
+    """Whether some service has a marker of the patient."""
     marker = erasure_id(timeline_id(organization_id, patient_id))
-    return await control.client[DATABASE]["erasures"].find_one({"_id": marker}) is not None
+    places = (
+        (DATABASE, "erasures", marker),
+        ("outreach_tracker", "erasures", marker),
+        ("ingestor", "records", f"{organization_id}|erased|{marker}"),
+    )
+    for database, collection, name in places:
+        if await control.client[database][collection].find_one({"_id": name}, {"_id": 1}):
+            return True
+    return False
 
 
 async def ask(control: Control, organization_id: str, patient_id: str) -> str:
@@ -74,24 +82,36 @@ async def ask(control: Control, organization_id: str, patient_id: str) -> str:
 
 
 async def await_gone(
-    control: Control, organization_id: str, patients: tuple[str, ...], request_id: str, *, patience: float
+    control: Control, organization_id: str, patients: tuple[str, ...], request_id: str | None, *, patience: float
 ) -> list[str]:
-    """What still holds something of the patients after so many seconds; empty as soon as nothing does."""
+    """What still holds something of the patients after so many seconds; empty as soon as nothing does.
+
+    Without a request they were erased before, and who was merged into them is not known any more.
+    """
     waited = 0.0
     while True:
-        pending = await _pending(control, organization_id, patients, request_id)
+        if request_id is None:
+            pending = await _pending(control, organization_id, patients, merged_too=True)
+        else:
+            pending = await _unserved(control, request_id) or await _pending(control, organization_id, patients)
         if not pending or waited >= patience:
             return pending
         await asyncio.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
 
 
-async def _pending(control: Control, organization_id: str, patients: tuple[str, ...], request_id: str) -> list[str]:
+async def _unserved(control: Control, request_id: str) -> list[str]:
     request = await control.collection("erasure_requests").find_one({"_id": request_id})
     if request is None or request["state"] == "failed":
         raise CommandError(request["error"] if request else "the request is gone: was the organization removed?")
     if request["state"] == "requested":
         return [f"the ingestor has not begun ({NO_INGESTOR})"]
+    return []
+
+
+async def _pending(
+    control: Control, organization_id: str, patients: tuple[str, ...], *, merged_too: bool = False
+) -> list[str]:
     client = control.client
     keys = [timeline_id(organization_id, patient) for patient in patients]
     markers = {"_id": {"$in": [erasure_id(key) for key in keys]}}
@@ -101,12 +121,20 @@ async def _pending(control: Control, organization_id: str, patients: tuple[str, 
         {"_id": {"$in": await _results(control, patients, organization_id)}}
     )
     marked = await client[DATABASE]["erasures"].count_documents(markers)
-    if marked < len(keys) or timelines or results:
+    unsettled = merged_too and await _is_settling_erased(control, organization_id)
+    if marked < len(keys) or timelines or results or unsettled:
         pending.append("risk-engine")
     histories = await client["outreach_tracker"]["patients"].count_documents({"_id": {"$in": keys}})
     if histories or await client["outreach_tracker"]["erasures"].count_documents(markers) < len(keys):
         pending.append("outreach-tracker")
     return pending
+
+
+async def _is_settling_erased(control: Control, organization_id: str) -> bool:
+    """Whether erased timelines of the organization, whosever, are still to be deleted with their results."""
+    erased = {"home": home_partition(organization_id), "dirty": {"$exists": True}, "erased": True}
+    query = {**erased, "organization_id": organization_id}
+    return await control.client[DATABASE][TIMELINES].find_one(query, {"_id": 1}) is not None
 
 
 async def _results(control: Control, patients: tuple[str, ...], organization_id: str) -> list[str]:

@@ -25,7 +25,7 @@ def erase(
     """Erase a patient for good: nothing personal stays, and nothing is taken in again."""
     held = run(_held(org, patient))
     if held is None:
-        _end({"organization_id": org, "state": "erased", "erased": {}, "patients": 0, "pending": []}, as_json)
+        _end(run(_follow(org, patient, timeout)), as_json)
         return
     shown = ", ".join(f"{count} {kind}" for kind, count in held.counts.items() if count) or "no facts"
     others = f" (and {len(held.patients) - 1} merged into them)" if len(held.patients) > 1 else ""
@@ -62,10 +62,18 @@ async def _erase(org: str, patient: str, held: "Held", seconds: float) -> dict[s
     async with open_control() as control:
         request = await use.ask(control, org, patient)
         pending = await use.await_gone(control, org, held.patients, request, patience=seconds)
-        return {
-            "organization_id": org,
-            "state": "pending" if pending else "erased",
-            "erased": held.counts,
-            "patients": len(held.patients),
-            "pending": pending,
-        }
+        return _told(org, pending, held.counts, len(held.patients))
+
+
+async def _follow(org: str, patient: str, seconds: float) -> dict[str, Any]:
+    """Of a patient who was erased before: perhaps not everywhere yet."""
+    from reengage import erasing as use
+    from reengage.control import open_control
+
+    async with open_control() as control:
+        return _told(org, await use.await_gone(control, org, (patient,), None, patience=seconds), {}, 0)
+
+
+def _told(org: str, pending: list[str], erased: dict[str, int], patients: int) -> dict[str, Any]:
+    state = "pending" if pending else "erased"
+    return {"organization_id": org, "state": state, "erased": erased, "patients": patients, "pending": pending}
