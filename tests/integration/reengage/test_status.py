@@ -1,11 +1,14 @@
 """Status, waiting and the doctor on real servers; the services are played by their traces."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiokafka.errors import UnknownError
 
 from reengage.checks import servers, work
 from rules.version import RULES_VERSION
+from shared.clock import SystemClock
 from shared.kafka import Outgoing
 from shared.topics import APPOINTMENTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
 
@@ -180,7 +183,7 @@ def test_the_doctor_finds_nothing_where_nothing_is_wrong(
     wrong = {check["check"] for check in told.json["checks"] if not check["ok"]}
     assert wrong <= {"gateway's port", "dead letters", "disk", "MongoDB's disk"}
     checked = {check["check"] for check in told.json["checks"]}
-    assert {*SERVICES, "MongoDB", "Kafka", "topics", "lag", "clock", "sealing keys", "disk"} <= checked
+    assert {*SERVICES, "MongoDB", "Kafka", "topics", "lag", "clock", "settling", "sealing keys", "disk"} <= checked
 
 
 def test_the_doctor_says_what_to_do_about_each_problem(
@@ -191,7 +194,10 @@ def test_the_doctor_says_what_to_do_about_each_problem(
     monkeypatch.setattr(work, "MOVES_WITHIN_SECONDS", 0.0)
     topics.publish(Outgoing(topics.of(APPOINTMENTS), b"k", b"x"))
     stack.runs("ingestor", state="starting")
-    stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "stopped", "last_error": "key refused"})
+    stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "stopped", "last_error": "refused with 401"})
+    stack["risk_engine"]["timelines"].insert_many(
+        [{"_id": f"{org_a}:p{age}", "home": age % 12, "dirty": ago(seconds=age)} for age in (1, 200, 100)]
+    )
     ran = reengage("doctor", "--json", REENGAGE_ENCRYPTION_KEYS=new_sealing_key("k9"), REENGAGE_GATEWAY_PORT="1")
     assert ran.status == 1
     assert ran.json["ok"] is False
@@ -200,11 +206,30 @@ def test_the_doctor_says_what_to_do_about_each_problem(
     assert "log" in advice["ingestor"]
     assert "make up" in advice["risk-engine"]
     assert f"org set-key {org_a}" in advice[f"synchronization of {org_a}"]
+    assert "does not settle" in advice["settling"]
     assert "state above" in advice["lag"]
     assert "REENGAGE_GATEWAY_PORT" in advice["gateway's port"]
     for_people = reengage("doctor")
     assert for_people.status == 1
     assert "problem  risk-engine: not running" in for_people.out
+    assert "has waited for 0:03:" in for_people.out
+
+
+def test_the_doctor_does_not_ask_for_a_key_when_patients_are_missing(
+    reengage: Any, topics: Any, org_a: str, stack: Any
+) -> None:
+    lost = "Cliniko no longer lists 90 of 100 patients"
+    stack["ingestor"]["sync_status"].insert_one({"_id": org_a, "state": "stopped", "last_error": lost})
+    found = reengage("doctor", "--json").json["checks"]
+    (advice,) = [check["advice"] for check in found if check["check"] == f"synchronization of {org_a}"]
+    assert "see all patients in Cliniko" in advice
+    assert "set-key" not in advice
+
+
+def test_the_doctor_leaves_the_risk_engine_a_moment(reengage: Any, topics: Any, org_a: str, stack: Any) -> None:
+    stack["risk_engine"]["timelines"].insert_one({"_id": f"{org_a}:p", "home": 3, "dirty": ago(seconds=20)})
+    (found,) = [check for check in reengage("doctor", "--json").json["checks"] if check["check"] == "settling"]
+    assert found["ok"]
 
 
 def test_the_doctor_finds_topics_that_the_services_would_refuse(
@@ -223,4 +248,31 @@ def test_the_doctor_goes_on_without_servers(reengage: Any) -> None:
         KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
     )
     assert ran.status == 1
-    assert "MongoDB" in {check["check"] for check in ran.json["checks"] if not check["ok"]}
+    wrong = [check for check in ran.json["checks"] if not check["ok"]]
+    assert {"MongoDB", "servers"} <= {check["check"] for check in wrong}
+    assert any("Kafka at 127.0.0.1:1 does not answer" in check["found"] for check in wrong)
+
+
+def test_the_doctor_examines_kafka_without_mongodb(reengage: Any, topics: Any, all_read: None) -> None:
+    told = reengage("doctor", "--json", MONGODB_URI="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100").json
+    answered = {check["check"]: check["ok"] for check in told["checks"]}
+    assert not answered["MongoDB"]
+    assert (answered["Kafka"], answered["topics"], answered["lag"]) == (True, True, True)
+    assert "dead letters" not in answered
+
+
+def test_a_kafka_that_fails_under_the_doctor_is_a_finding(
+    reengage: Any, topics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Any) -> Any:
+        raise UnknownError
+
+    monkeypatch.setattr(work, "lag", fail)
+    told = reengage("doctor", "--json").json["checks"]
+    assert [check["found"] for check in told if check["check"] == "Kafka"][1:] == ["does not answer (UnknownError)"]
+    assert told[-1]["check"] == "gateway's port"
+
+
+def ago(*, seconds: int) -> int:
+    """An instant as the risk engine marks a timeline with it."""
+    return SystemClock().now() - timedelta(seconds=seconds) // timedelta(microseconds=1)

@@ -1,5 +1,8 @@
 """What is wrong, and what to do about it: every check that can be made from here."""
 
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
 from reengage.checks import servers, work
 from reengage.checks.findings import Finding, problem
 from reengage.control import open_control
@@ -12,24 +15,45 @@ __all__ = ["Finding", "examine"]
 
 async def examine() -> list[Finding]:
     """The findings of all checks; those that need a server which is away are left out."""
-    from pymongo.errors import PyMongoError
-
     surroundings = look_around()
     findings = [*servers.configuration(surroundings), servers.disk(surroundings)]
-    try:
-        async with open_control(surroundings) as control:
-            findings += await servers.mongodb(control)
-            findings += await work.sealed_keys(control)
-            findings += await work.services(control)
-            findings += await work.synchronizations(control)
-            async with open_kafka(surroundings.kafka_bootstrap_servers) as kafka:
-                findings += await servers.kafka(kafka)
-                findings += await work.lag(kafka)
+    async with AsyncExitStack() as opened:
+        control = None
+        with _told_in(findings):
+            database = await opened.enter_async_context(open_control(surroundings))
+            findings += await servers.mongodb(database)
+            findings += await work.sealed_keys(database)
+            findings += await work.services(database)
+            findings += await work.synchronizations(database)
+            findings.append(await work.settling(database))
+            control = database
+        with _told_in(findings):
+            kafka = await opened.enter_async_context(open_kafka(surroundings.kafka_bootstrap_servers))
+            findings += await servers.kafka(kafka)
+            findings += await work.lag(kafka)
+            if control is not None:
                 findings.append(await work.dead_letters(control, kafka))
-    except PyMongoError as fault:
-        advice = "start it (`make up`), or check MONGODB_URI"
-        findings.append(problem("MongoDB", f"does not answer ({type(fault).__name__})", advice))
-    except CommandError as failure:
-        findings.append(problem("servers", str(failure), "start them (`make up`), or check the variables"))
     findings.append(await work.gateway(surroundings))
     return findings
+
+
+@contextmanager
+def _told_in(findings: list[Finding]) -> Iterator[None]:
+    """A server that is away is a finding, told once: the checks go on behind those that need it."""
+    from aiokafka.errors import KafkaError
+    from pymongo.errors import PyMongoError
+
+    try:
+        yield
+    except PyMongoError as fault:
+        advice = "start it (`make up`), or check MONGODB_URI"
+        found = problem("MongoDB", f"does not answer ({type(fault).__name__})", advice)
+    except KafkaError as fault:
+        advice = "start it (`make up`), or check KAFKA_BOOTSTRAP_SERVERS"
+        found = problem("Kafka", f"does not answer ({type(fault).__name__})", advice)
+    except CommandError as failure:
+        found = problem("servers", str(failure), "start them (`make up`), or check the variables")
+    else:
+        return
+    if found not in findings:
+        findings.append(found)

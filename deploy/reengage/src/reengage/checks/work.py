@@ -8,16 +8,19 @@ import httpx
 
 from reengage import letters
 from reengage.checks.findings import Finding, fine, problem
+from reengage.checks.stopped import what_to_do
 from reengage.control import Control
 from reengage.failures import CommandError
 from reengage.instances import SERVICES, running
 from reengage.offsets import Kafka
 from reengage.organizations import load_all
+from reengage.results import DIRTY
 from reengage.standing import lags
 from reengage.standing import synchronizations as sync_states
 from reengage.surroundings import Surroundings
 from shared.identity import KeySealer, SealError
 from shared.organizations import Organization
+from shared.timelines import DATABASE, TIMELINES
 
 MOVES_WITHIN_SECONDS = 3.0
 """A consumer at work commits every batch, several times in this."""
@@ -25,6 +28,9 @@ MOVES_WITHIN_SECONDS = 3.0
 INTERVALS_UNTIL_STALE = 3
 LEAST_UNTIL_STALE = timedelta(minutes=5)
 DEFAULT_SYNC_INTERVAL_SECONDS = 300
+
+SETTLED_WITHIN = timedelta(seconds=60)
+"""A fact is settled in less than a second; after a large import it may take about this."""
 
 
 async def sealed_keys(control: Control) -> list[Finding]:
@@ -85,7 +91,7 @@ async def synchronizations(control: Control) -> list[Finding]:
         organization_id, check = told["organization_id"], f"synchronization of {told['organization_id']}"
         if told["state"] in ("failing", "stopped"):
             advice = (
-                f"give it a key that Cliniko takes: reengage org set-key {organization_id} --cliniko-api-key …"
+                what_to_do(organization_id, told["last_error"])
                 if told["state"] == "stopped"
                 else "it is tried again by itself; if it goes on, check the network and Cliniko's status"
             )
@@ -106,6 +112,17 @@ def _late(last: datetime | None, organization: Organization, control: Control) -
     if age <= patience:
         return None
     return f"the last good one is {age} old" if last else f"none since it was added, {age} ago"
+
+
+async def settling(control: Control) -> Finding:
+    """Whether the risk engine settles what it takes in, judged by the timeline that has waited longest."""
+    timelines = control.client[DATABASE][TIMELINES]
+    oldest = await timelines.find_one(DIRTY, {"_id": 0, "dirty": 1}, sort=[("dirty", 1)])
+    waited = timedelta(microseconds=control.clock.now() - oldest["dirty"] if oldest else 0)
+    if waited <= SETTLED_WITHIN:
+        return fine("settling", "no timeline waits for long")
+    found = f"the oldest timeline that is not settled has waited for {timedelta(seconds=int(waited.total_seconds()))}"
+    return problem("settling", found, "the risk engine does not settle, or has very much to do: see its log")
 
 
 async def lag(kafka: Kafka) -> list[Finding]:
