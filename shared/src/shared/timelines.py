@@ -25,6 +25,7 @@ from aiokafka.partitioner import murmur2
 from rules.facts import Appointment, Communication, Contact, Facts, Recall, Report, Treatment
 from rules.instants import FOREVER
 from rules.merging import sorted_facts, with_absorbed
+from shared.collection import Collection, Session
 from shared.topics import PARTITIONS
 
 Document = Mapping[str, Any]
@@ -88,6 +89,22 @@ def facts_with_merged(timeline: Document, merged: Merged) -> Facts:
     `merged` holds the timelines that name a survivor, by the survivor's `_id`.
     """
     return _with_merged(timeline, merged, frozenset())
+
+
+async def merged_timelines(
+    timelines: Collection, survivors: list[str], session: Session = None
+) -> dict[str, list[dict[str, Any]]]:
+    """The timelines merged into these, now or before, chains followed, by the survivor's `_id`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    pending = list(survivors)
+    while pending:
+        losers = await timelines.find({"survivors": {"$in": pending}}, session=session).to_list()
+        found.update((survivor, []) for survivor in pending)
+        for loser in losers:
+            for survivor in set(pending).intersection(loser["survivors"]):
+                found[survivor].append(loser)
+        pending = [loser["_id"] for loser in losers if loser["_id"] not in found]
+    return found
 
 
 def _with_merged(timeline: Document, merged: Merged, seen: frozenset[str]) -> Facts:

@@ -232,6 +232,15 @@ def test_the_doctor_leaves_the_risk_engine_a_moment(reengage: Any, topics: Any, 
     assert found["ok"]
 
 
+def test_the_doctor_finds_patients_whom_no_rule_can_stand(reengage: Any, topics: Any, org_a: str, stack: Any) -> None:
+    failed = {"_id": f"{org_a}:p", "organization_id": org_a, "home": 3, "failed": "OverflowError at calendar.py:52"}
+    stack["risk_engine"]["timelines"].insert_one(failed)
+    (found,) = [check for check in reengage("doctor", "--json").json["checks"] if check["check"] == "settling"]
+    assert not found["ok"]
+    assert org_a in found["found"]
+    assert "OverflowError" in found["found"]
+
+
 def test_the_doctor_finds_topics_that_the_services_would_refuse(
     reengage: Any, topics: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,13 @@ def _late(last: datetime | None, organization: Organization, control: Control) -
 async def settling(control: Control) -> Finding:
     """Whether the risk engine settles what it takes in, judged by the timeline that has waited longest."""
     timelines = control.client[DATABASE][TIMELINES]
+    failed = await timelines.find(
+        {"failed": {"$exists": True}}, {"failed": 1, "organization_id": 1}, limit=100
+    ).to_list()
+    if failed:
+        errors, of = (sorted({each[field] for each in failed})[:3] for field in ("failed", "organization_id"))
+        found = f"patients of {', '.join(of)} cannot be settled: {'; '.join(errors)}"
+        return problem("settling", found, "report it; a version that mends it settles them with: reengage rebuild ORG")
     oldest = await timelines.find_one(DIRTY, {"_id": 0, "dirty": 1}, sort=[("dirty", 1)])
     waited = timedelta(microseconds=control.clock.now() - oldest["dirty"] if oldest else 0)
     if waited <= SETTLED_WITHIN:

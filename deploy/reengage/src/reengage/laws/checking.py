@@ -11,7 +11,7 @@ from reengage.laws.findings import COMPLETENESS, Violation, violation
 from rules.settings import RuleSettings, rule_settings
 from shared.mongo import Collection, Session
 from shared.rollups import ROLLUPS, Ladder, needed, scope, within
-from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, timeline_id
+from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, merged_timelines, timeline_id
 
 PAGE = 500
 DAYS_BACK = (0, 1, 7, 30, 90)
@@ -125,7 +125,7 @@ class Checking:
             async with self._client.snapshot() as session:
                 standing = await self._standing(session)
                 timelines = await self._by_id(self._timelines, some, session)
-                merged = await self._merged(some, session)
+                merged = await merged_timelines(self._timelines, some, session)
                 histories = await self._by_id(self._histories, some, session)
                 prefix = scope(self._org, standing["generation"])
                 results = [f"{prefix}|{each['patient_id']}" for each in timelines.values()]
@@ -146,18 +146,6 @@ class Checking:
                     found += messages.check(timeline, history)
             await asyncio.sleep(0)
         return found, unsettled
-
-    async def _merged(self, survivors: Sequence[str], session: Session) -> Mapping[str, list[Document]]:
-        found: dict[str, list[Document]] = {}
-        pending = list(survivors)
-        while pending:
-            losers = await self._timelines.find({"survivors": {"$in": pending}}, session=session).to_list()
-            found.update((survivor, []) for survivor in pending)
-            for loser in losers:
-                for survivor in set(pending).intersection(loser["survivors"]):
-                    found[survivor].append(loser)
-            pending = [loser["_id"] for loser in losers if loser["_id"] not in found]
-        return found
 
     async def _histories_without_timelines(self) -> list[str]:
         """The tracker's patients of whom there is no timeline (yet)."""

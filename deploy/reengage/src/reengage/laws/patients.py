@@ -49,6 +49,10 @@ def check(
 ) -> list[Violation]:
     """What does not hold for a settled patient, by the stored contribution and assessment."""
     patient = timeline["patient_id"]
+    if "failed" in timeline:
+        return [
+            violation(COMPLETENESS, patient_id=patient, of="settlement", expected="settled", actual=timeline["failed"])
+        ]
     facts = facts_with_merged(timeline, merged)
     wanted = facts.contact is not None
     found = [

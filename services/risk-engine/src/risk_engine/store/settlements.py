@@ -13,12 +13,11 @@ from risk_engine.settlement import (
     is_newer,
     lacks,
 )
-from risk_engine.store.timelines import merged_timelines
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
 from shared.mongo import DatabaseClient, Session
 from shared.rollups import ROLLUPS
-from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, Document, timeline_id
+from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, Document, merged_timelines, timeline_id
 
 CONTRIBUTIONS = "contributions"
 BY_SCOPE = (CONTRIBUTIONS, ROLLUPS, ASSESSMENTS)

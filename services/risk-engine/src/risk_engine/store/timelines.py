@@ -19,7 +19,7 @@ from risk_engine.erasure import anonymous_timeline
 from shared.clock import Clock
 from shared.erasure import erasure_id
 from shared.mongo import Collection, Database, Session
-from shared.timelines import TIMELINES, facts_with_merged, home_partition, timeline_id
+from shared.timelines import TIMELINES, facts_with_merged, home_partition, merged_timelines, timeline_id
 
 DUPLICATE_KEY = 11_000
 ERASURES = "erasures"
@@ -211,19 +211,3 @@ def _update(changes: Sequence[Change], now: int) -> UpdateOne:
             else:
                 update["$unset"] = {"merged_into": ""}
     return UpdateOne(guarded, update, upsert=True)
-
-
-async def merged_timelines(
-    timelines: Collection, survivors: list[str], session: Session = None
-) -> dict[str, list[dict[str, Any]]]:
-    """The timelines merged into these, now or before, chains followed, by the survivor's `_id`."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    pending = list(survivors)
-    while pending:
-        losers = await timelines.find({"survivors": {"$in": pending}}, session=session).to_list()
-        found.update((survivor, []) for survivor in pending)
-        for loser in losers:
-            for survivor in set(pending).intersection(loser["survivors"]):
-                found[survivor].append(loser)
-        pending = [loser["_id"] for loser in losers if loser["_id"] not in found]
-    return found
