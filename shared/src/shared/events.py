@@ -7,9 +7,10 @@ ignored. Models are the source of the JSON Schemas in `contracts/`.
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from rules.instants import format_instant, parse_instant
+from rules.calendar import plausible_day
+from rules.instants import format_instant, parse_instant, plausible
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 """Ids are text and compare as text."""
@@ -19,9 +20,9 @@ MAX_TEXT = 2_000
 
 def _instant(value: Any) -> int:
     if isinstance(value, str):
-        return parse_instant(value)
+        return plausible(parse_instant(value))
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return plausible(value)
     raise ValueError("expected an RFC 3339 time stamp")
 
 
@@ -31,7 +32,7 @@ Instant = Annotated[
     PlainSerializer(format_instant, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""Microseconds since the epoch in Python, RFC 3339 in JSON."""
+"""Microseconds since the epoch in Python, RFC 3339 in JSON; of a plausible year."""
 
 
 class Contract(BaseModel):
@@ -139,7 +140,7 @@ class RecallChanged(FromCliniko):
     recall_id: Id
     created_at: Instant
     gone_at: Instant | None = None
-    due_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    due_on: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(plausible_day)]
 
 
 class RecallLeft(FromCliniko):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from rules.instants import HOUR, parse_instant
+from rules.instants import FIRST_YEAR, HOUR, LAST_YEAR, parse_instant, plausible
 from shared.events import OUTCOMES, Channel, Event, Instant, OfPatient
 from shared.topics import MAX_RECORD_BYTES, record_key
 
@@ -21,9 +21,6 @@ TREATMENT_OUTCOME = "treatment.outcome.v1"
 
 MAX_AHEAD = HOUR
 """How far an event's time may lie ahead of its receipt (µs)."""
-
-EARLIEST = parse_instant("1900-01-01T00:00:00Z")
-"""No earlier instant is plausible, nor fit for arithmetic with calendar days."""
 
 MAX_REASONS = 20
 
@@ -50,9 +47,10 @@ def _time(value: Any) -> Any:
         instant = parse_instant(value.upper())
     except ValueError:
         raise PydanticCustomError("time_stamp", "is no moment that exists") from None
-    if instant < EARLIEST:
-        raise PydanticCustomError("time_stamp", "must not lie before 1900")
-    return instant
+    try:
+        return plausible(instant)
+    except ValueError:
+        raise PydanticCustomError("time_stamp", f"must be of the years {FIRST_YEAR} to {LAST_YEAR}") from None
 
 
 def _nothing_if_empty(value: str | None) -> str | None:

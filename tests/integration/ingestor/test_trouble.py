@@ -250,8 +250,9 @@ async def test_odd_records_are_left_out_and_the_rest_goes_on(world: Harness):
     clinic.records["individual_appointments"].load(
         [{"id": "299", "patient_id": "101", "created_at": "2026-01-05T09:00:00Z", "updated_at": "2026-01-05T09:00:00Z"}]
     )
+    clinic.create("recalls", {"id": "952", "patient_id": "102", "recall_at": "9999-12-31"}, at="2026-01-05T09:00:00Z")
     await world.add("org_a", clinic)
     await world.start()
     status = await world.until("org_a", "ok")
-    assert status["resources"]["individual_appointments"]["skipped"] == 1
+    assert [status["resources"][each]["skipped"] for each in ("individual_appointments", "recalls")] == [1, 1]
     assert len(await world.topics.read("org_a")) == 6

@@ -162,6 +162,14 @@ def test_one_of_two_time_stamps_stands_in_for_the_other():
         ("patients", {"id": "1", "created_at": AT, "archived_at": "soon"}, "archived_at"),
         ("individual_appointments", {"id": "1", "created_at": AT}, "starts_at"),
         ("recalls", {"id": "1", "created_at": AT, "recall_at": "next week"}, "recall_at"),
+        ("recalls", {"id": "1", "created_at": AT, "recall_at": "9999-12-31"}, "recall_at"),
+        ("recalls", {"id": "1", "created_at": AT, "recall_at": "2201-01-01"}, "recall_at"),
+        ("recalls", {"id": "1", "created_at": AT, "recall_at": "1899-12-31"}, "recall_at"),
+        ("individual_appointments", {"id": "1", "created_at": AT, "starts_at": "9999-12-31T09:00:00Z"}, "starts_at"),
+        ("group_appointments", {"id": "1", "starts_at": "2201-01-01T00:00:00Z"}, "starts_at"),
+        ("communications", {"id": "1", "created_at": "9999-01-01T00:00:00Z"}, "created_at"),
+        ("patients", {"id": "1", "created_at": "0001-01-01T00:00:00Z"}, "created_at"),
+        ("patients", {"id": "1", "created_at": AT, "updated_at": "1899-12-31T23:59:59Z"}, "updated_at"),
         ("patients", None, "not an object"),
         ("patients", ["1"], "not an object"),
     ],
@@ -170,6 +178,12 @@ def test_nonsense_is_refused_by_the_field_and_never_shows_the_value(resource: st
     with pytest.raises(UntranslatableError) as refused:
         translate(resource, raw)
     assert str(refused.value) == field
+
+
+def test_the_first_and_the_last_plausible_day_make_sense():
+    for day in ("1900-01-01", "2200-12-31"):
+        stamps = {"created_at": f"{day}T00:00:00Z", "updated_at": f"{day}T23:59:59Z"}
+        assert as_fields(translate("recalls", {"id": "1", **stamps, "recall_at": day}))["due_on"] == day
 
 
 @pytest.mark.parametrize(

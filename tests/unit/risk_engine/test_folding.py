@@ -5,10 +5,12 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_engine.handlers import fold_into_timelines
+from rules.instants import FOREVER
 from shared.dead_letters import DeadLetter
 from shared.kafka import Outgoing
 from shared.records import Record
@@ -139,6 +141,48 @@ def test_what_can_never_be_folded_is_set_aside_and_the_rest_goes_on() -> None:
     assert [letter.record.offset for letter in letters] == [1, 2, 3, 4, 5]
     assert "no version" not in " ".join(letter.error for letter in letters)
     assert timelines.stored[KEY.decode()]["contact"]["name"] == "Name 9-9"
+
+
+FAR = "9999-12-31T09:00:00Z"
+LONG_AGO = "0001-01-01T00:00:00Z"
+
+
+def recall(due_on: str) -> Record:
+    data = {"version": _version(1, 1), "recall_id": "r", "created_at": DAYS[0], "due_on": due_on}
+    return _record("recall.changed.v1", data)
+
+
+def communication(received_at: str | int) -> Record:
+    data = {"version": _version(1, 1), "communication_id": "c", "received_at": received_at}
+    return _record("communication.received.v1", data)
+
+
+@pytest.mark.parametrize(
+    ("record", "place"),
+    [
+        (recall("9999-12-31"), "due_on"),
+        (recall("2201-01-01"), "due_on"),
+        (recall("1899-12-31"), "due_on"),
+        (recall("2026-02-30"), "due_on"),
+        (appointment("a", 1, 1, starts_at=FAR), "starts_at"),
+        (appointment("a", 1, 1, created_at=LONG_AGO), "created_at"),
+        (appointment("a", 1, 1, cancelled_at="2201-01-01T00:00:00Z"), "cancelled_at"),
+        (communication(FAR), "received_at"),
+        (communication(FOREVER), "received_at"),
+        (contact(1, 1, created_at=LONG_AGO), "created_at"),
+        (
+            _record(
+                "treatment.changed.v1", {"revision": 1, "source": "/s", "event_id": "e", "at": FAR, "outcome": "o"}
+            ),
+            "at",
+        ),
+    ],
+)
+def test_a_date_of_no_plausible_year_is_set_aside(record: Record, place: str) -> None:
+    """The rules could not reckon with it: no calendar reaches further."""
+    timelines, letters = _folded([[record]])
+    assert [letter.error for letter in letters] == [f"InvalidEvent: invalid data: {place}"]
+    assert timelines.stored == {}
 
 
 def test_events_of_an_unknown_organization_are_set_aside() -> None:

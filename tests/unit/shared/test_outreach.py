@@ -196,6 +196,16 @@ def test_nothing_else_is_a_time_stamp(text: Any) -> None:
     assert [pointer for pointer, _ in reasons(changed(time=text))] == ["/time"]
 
 
+def test_no_receipt_makes_a_year_plausible() -> None:
+    """A Kafka timestamp is the producer's, and may be anything."""
+    for text, detail in [("2200-12-31T23:59:59Z", None), ("2201-01-01T00:00:00Z", "must be of the years 1900 to 2200")]:
+        received_at = parse_instant(text)
+        if detail is None:
+            parse_outreach_event(changed(time=text), received_at=received_at, key=KEY)
+        else:
+            assert reasons(changed(time=text), received_at=received_at) == [("/time", detail)]
+
+
 @pytest.mark.parametrize("key", [b"", b"org_x", b"org_x:2", b"org_y:1508812345678901201", b"\xff"])
 def test_the_key_must_agree_with_the_data(key: bytes) -> None:
     assert reasons(EVENT, key=key) == [("", "the record's key is not organization_id:patient_id of the data")]

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from rules.calendar import calendar
-from rules.instants import SECOND, from_datetime, to_datetime
-
-FIRST_YEAR, LAST_YEAR = 1900, 2200
+from rules.instants import FIRST_YEAR, LAST_YEAR, SECOND, from_datetime, to_datetime
 
 MAX_INSTANT_TEXT = 64
 

@@ -1,11 +1,11 @@
 """Reads the fields of Cliniko's JSON objects: `""`, null and absent are alike, nonsense is none."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 from urllib.parse import unquote
 
-from rules.instants import parse_instant
+from rules.calendar import plausible_day
+from rules.instants import parse_instant, plausible
 from shared.events import MAX_TEXT
 
 Raw = Mapping[str, Any]
@@ -66,14 +66,14 @@ def flag(raw: Raw, name: str) -> bool | None:
 
 
 def instant(raw: Raw, name: str) -> int | None:
-    """An instant in microseconds; raises UntranslatableError for what is none."""
+    """An instant in microseconds; raises UntranslatableError for what is none, or of no plausible year."""
     value = raw.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise UntranslatableError(name)
     try:
-        return parse_instant(value)
+        return plausible(parse_instant(value))
     except ValueError:
         raise UntranslatableError(name) from None
 
@@ -119,12 +119,12 @@ def number(value: Any) -> str | None:
 
 
 def day(raw: Raw, name: str) -> str | None:
-    """A calendar day, YYYY-MM-DD; raises UntranslatableError for what is none."""
+    """A calendar day, YYYY-MM-DD; raises UntranslatableError for what is none, or of no plausible year."""
     written = text(raw, name)
     if written is None:
         return None
     try:
-        return date.fromisoformat(written[:10]).isoformat()
+        return plausible_day(written[:10])
     except ValueError:
         raise UntranslatableError(name) from None
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from rules.instants import SECOND, from_datetime, to_datetime
+from rules.instants import FIRST_YEAR, LAST_YEAR, SECOND, from_datetime, to_datetime
 
 _QUARTER = 900 * SECOND
 """Offsets from UTC, and so midnights, lie at quarters of an hour: one answer serves a quarter."""
@@ -99,3 +99,11 @@ def day_text(day: int) -> str:
 def day_of_text(text: str) -> int:
     """The day that YYYY-MM-DD names; raises ValueError when it names none."""
     return date.fromisoformat(text).toordinal()
+
+
+def plausible_day(text: str) -> str:
+    """YYYY-MM-DD of a day that is written so; raises ValueError when it is none, or of no plausible year."""
+    day = date.fromisoformat(text)
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"not of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return day.isoformat()

@@ -13,6 +13,9 @@ DAY = 24 * HOUR
 FOREVER = 2**62
 """Later than every instant that a clock or a calendar of Python can show."""
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""No other year is plausible, nor fit for arithmetic with calendar days."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,3 +44,14 @@ def from_datetime(moment: datetime) -> int:
 def to_datetime(instant: int) -> datetime:
     """The aware UTC datetime of an instant."""
     return _EPOCH + timedelta(microseconds=instant)
+
+
+_FIRST = from_datetime(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+_BEHIND = from_datetime(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+
+
+def plausible(instant: int) -> int:
+    """The same instant; raises ValueError when it lies in no plausible year of UTC."""
+    if not _FIRST <= instant < _BEHIND:
+        raise ValueError(f"not of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
