@@ -224,12 +224,13 @@ class Harness:
 
         return await eventually(said, within=within)
 
-    async def ask(self, org: str, *, full: bool = False) -> str:
+    async def ask(self, org: str, *, full: bool = False, again: bool = False) -> str:
         """Asks for a synchronization, as the CLI does."""
         request = {
             "_id": uuid.uuid4().hex,
             "organization_id": org,
             "full": full,
+            "again": again,
             "requested_at": datetime.now(UTC),
             "state": "requested",
             "progress": None,

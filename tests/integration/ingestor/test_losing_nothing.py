@@ -10,6 +10,7 @@ from ingestor.outlet import Outlet
 from integration.ingestor.harness import Harness, a_clinic, a_large_clinic, harness, of_type, wait_for
 from local_stack.processes import Process
 from shared.kafka import ensure_topics
+from support.sandbox.clinic import Clinic
 from support.sandbox.state import Sandbox
 
 
@@ -51,20 +52,59 @@ async def test_an_incremental_change_survives_a_kill_before_it_is_stored(world: 
     assert of_type(events, "contact.changed.v1")[-1]["health_conditions"] == ["Asthma"]
 
 
-async def test_a_full_load_goes_on_where_a_kill_interrupted_it(world: Harness):
-    clinic = a_large_clinic(world.sandbox, 2_500)
+def with_alerts(clinic: Clinic) -> Clinic:
     for number in range(150):
         clinic.create("medical_alerts", {"patient_id": str(100_000 + number), "name": "Asthma"})
-    await world.add("org_a", clinic)
+    return clinic
+
+
+def alerts_read_whole(world: Harness) -> bool:
+    asked = [each.query for each in world.sandbox.log.entries(path="/v1/medical_alerts")]
+    return any("updated_at" not in query and "deleted_at" not in query for query in asked)
+
+
+async def test_a_full_load_goes_on_where_a_kill_interrupted_it(world: Harness):
+    await world.add("org_a", with_alerts(a_large_clinic(world.sandbox, 2_500)))
     doomed = await world.spawn("ingestor-1", TEST_LEASE="4", TEST_CRASH="in-patients:1")
     assert await doomed.ended() == -signal.SIGKILL
     world.sandbox.log.clear()
     await world.spawn("ingestor-2", TEST_LEASE="4")
     await world.until("org_a", "ok", within=60)
-    whole = [each for each in world.sandbox.log.entries(path="/v1/medical_alerts") if "updated_at" not in each.query]
-    assert [each.query for each in whole if "deleted_at" not in each.query] == [], "its alerts had all been read"
+    assert not alerts_read_whole(world), "its alerts had all been read"
     events = await world.topics.read("org_a")
     assert len({each["patient_id"] for each in of_type(events, "contact.changed.v1")}) == 2_500
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_full_load_that_was_asked_for_goes_on_where_a_kill_interrupted_it(world: Harness, again: bool):
+    await world.add("org_a", with_alerts(a_large_clinic(world.sandbox, 2_500)))
+    first = await world.spawn("ingestor-1", TEST_LEASE="4")
+    await world.until("org_a", "ok", within=60)
+    await first.kill()
+    await world.topics.read("org_a")
+    world.sandbox.log.clear()
+    request = await world.ask("org_a", full=True, again=again)
+    doomed = await world.spawn("ingestor-2", TEST_LEASE="4", TEST_CRASH="in-patients:1")
+    assert await doomed.ended() == -signal.SIGKILL
+    assert alerts_read_whole(world)
+    world.sandbox.log.clear()
+    await world.spawn("ingestor-3", TEST_LEASE="4")
+    assert (await world.answered(request))["state"] == "done"
+    assert not alerts_read_whole(world), "its alerts had all been read"
+    told = Counter((event["type"], event["subject"]) for event in await world.topics.read("org_a"))
+    assert len(told) == (5_000 if again else 0)
+    assert await world.own["records"].find_one({"p.2": ""}) is None, "nothing is left in doubt"
+
+
+async def test_a_full_load_asked_for_after_one_was_interrupted_is_a_new_one(world: Harness):
+    await world.add("org_a", with_alerts(a_large_clinic(world.sandbox, 2_500)))
+    doomed = await world.spawn("ingestor-1", TEST_LEASE="4", TEST_CRASH="in-patients:1")
+    assert await doomed.ended() == -signal.SIGKILL
+    world.sandbox.log.clear()
+    request = await world.ask("org_a", full=True)
+    await world.spawn("ingestor-2", TEST_LEASE="4")
+    assert (await world.answered(request))["state"] == "done"
+    assert alerts_read_whole(world)
 
 
 async def test_without_kafka_no_cursor_moves_and_nothing_is_lost(

@@ -12,7 +12,7 @@ from ingestor.records import Attendee, Communication, GroupAppointment, MedicalA
 from ingestor.store.documents import Write
 from ingestor.store.leases import LeaseStore
 from ingestor.store.records import RecordStore
-from ingestor.store.state import CursorStore, Status, StatusStore
+from ingestor.store.state import CursorStore, FullRun, Status, StatusStore
 from shared.mongo import Database, open_database_client
 from support.eventually import eventually
 
@@ -163,8 +163,9 @@ async def test_a_cursor_never_moves_back(database: Database):
     assert {name: (each.since, each.full_run) for name, each in (await cursors.all_of(A)).items()} == {
         "patients": (10, 3)
     }
-    await cursors.begin_full_run(A, 7)
-    assert await cursors.open_full_run(A) == 7
+    for run in (FullRun(7, again=True), FullRun(8)):
+        await cursors.begin_full_run(A, run)
+        assert await cursors.open_full_run(A) == run
     assert set(await cursors.all_of(A)) == {"patients"}
     await cursors.end_full_run(A)
     assert await cursors.open_full_run(A) is None

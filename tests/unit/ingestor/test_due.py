@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from ingestor.due import Due, Pace, due
+from ingestor.due import Due, Pace, answers, due
 from ingestor.losses import is_suspicious
-from ingestor.store.state import Status
+from ingestor.store.requests import SyncRequest
+from ingestor.store.state import FullRun, Status
 
 SECOND = 1_000_000
 NOW = 1_000_000 * SECOND
@@ -66,6 +67,21 @@ def test_without_anybody_asking(status: Status | None, expected: Due):
 def test_who_asks_is_served_at_once_in_every_state(state: Any):
     assert what(a_status(state=state), requested=True) is Due.CHANGES
     assert what(a_status(state=state), requested=True, full=True) is Due.ALL
+
+
+@pytest.mark.parametrize(
+    ("run", "again", "expected"),
+    [
+        (FullRun(NOW), False, True),
+        (FullRun(NOW - 1), False, False),
+        (FullRun(NOW, again=True), False, True),
+        (FullRun(NOW), True, False),
+        (FullRun(NOW, again=True), True, True),
+        (FullRun(NOW - 1, again=True), True, False),
+    ],
+)
+def test_a_full_load_answers_who_asked_before_it_began(run: FullRun, again: bool, expected: bool):
+    assert answers(run, SyncRequest("r", "org_a", True, NOW, again)) is expected
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from ingestor.store.state import Status
+from ingestor.store.requests import SyncRequest
+from ingestor.store.state import FullRun, Status
 from rules.instants import SECOND
 
 FIRST_RETRY_SECONDS = 5.0
@@ -50,6 +51,14 @@ def due(
     if now < next_at(status, pace, stored_key=stored_key):
         return Due.NOTHING
     return Due.ALL if full_is_due else Due.CHANGES
+
+
+def answers(run: FullRun, request: SyncRequest) -> bool:
+    """Whether going on with a full load, instead of beginning a new one, does what was asked for.
+
+    It has to have begun after it was asked for, else it may have read a list before.
+    """
+    return run.began_at >= request.requested_at and (run.again or not request.again)
 
 
 def next_at(status: Status, pace: Pace, *, stored_key: str) -> int:

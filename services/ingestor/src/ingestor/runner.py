@@ -8,14 +8,14 @@ from dataclasses import asdict
 import httpx
 
 from ingestor.cliniko import Cliniko
-from ingestor.due import Due
+from ingestor.due import Due, answers
 from ingestor.errors import LeaseLostError, RefusedError, SuspiciousLossError
 from ingestor.ledger import Producer, Work
 from ingestor.lists import nothing_between
 from ingestor.meanwhile import Meanwhile
 from ingestor.plan import Run
 from ingestor.store.requests import Progress
-from ingestor.store.state import State
+from ingestor.store.state import FullRun, State
 from ingestor.sync import Synchronizer
 from ingestor.task import StoppingError, Stores, Task
 from shared.clock import Clock
@@ -78,8 +78,6 @@ class Runner:
         work = Work(task.org, self._stores.records, self._stores.intents, self._producer, task.lease, self._clock)
         cliniko = self._cliniko(task)
         full_run = await self._full_run(task)
-        if any(request.again for request in task.requests):
-            await self._stores.records.doubt_all(task.org)
         meanwhile = Meanwhile(self._stores, task, cliniko, work, overlap_seconds=self._overlap)
 
         async def report(progress: Progress) -> None:
@@ -129,15 +127,18 @@ class Runner:
         )
 
     async def _full_run(self, task: Task) -> int | None:
-        """The full load to do: a new one, or the one that was not finished."""
+        """The begin of the full load to do: a new one, or the one that was not finished."""
         opened = await self._stores.cursors.open_full_run(task.org)
-        asked_for = any(request.full for request in task.requests)
-        if opened is not None and not asked_for:
-            return opened
+        asked_for = [request for request in task.requests if request.full]
+        if opened is not None and all(answers(opened, request) for request in asked_for):
+            return opened.began_at
         if task.due is not Due.ALL:
             return None
+        again = any(request.again for request in asked_for)
+        if again:
+            await self._stores.records.doubt_all(task.org)
         began_at = self._clock.now()
-        await self._stores.cursors.begin_full_run(task.org, began_at)
+        await self._stores.cursors.begin_full_run(task.org, FullRun(began_at, again))
         return began_at
 
     async def _report(self, task: Task, progress: Progress) -> None:

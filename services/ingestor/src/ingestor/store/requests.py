@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rules.instants import from_datetime
 from shared.mongo import Database
 
 _OPEN = ["requested", "running"]
@@ -16,6 +17,9 @@ class SyncRequest:
     id: str
     organization_id: str
     full: bool
+    requested_at: int
+    """In microseconds."""
+
     again: bool = False
     """All facts are to be told anew, changed or not."""
 
@@ -81,4 +85,5 @@ def _told(progress: Progress) -> dict[str, Any]:
 
 def _request(document: Mapping[str, Any]) -> SyncRequest:
     full, again = bool(document.get("full")), bool(document.get("again"))
-    return SyncRequest(str(document["_id"]), document["organization_id"], full or again, again)
+    requested_at = from_datetime(document["requested_at"])
+    return SyncRequest(str(document["_id"]), document["organization_id"], full or again, requested_at, again)

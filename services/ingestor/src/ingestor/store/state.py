@@ -24,6 +24,15 @@ class Cursor:
     full_run: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class FullRun:
+    """A full load that was not finished."""
+
+    began_at: int
+    again: bool = False
+    """All facts are told anew by it, changed or not: they were put in doubt before it began."""
+
+
 class CursorStore:
     """Cursors by organization and resource; instants in microseconds."""
 
@@ -43,14 +52,14 @@ class CursorStore:
             fixed["full_run"] = full_run
         await self._cursors.update_one({"_id": f"{org}|{resource}"}, {**change, "$set": fixed}, upsert=True)
 
-    async def open_full_run(self, org: str) -> int | None:
-        """The begin of a full load that was not finished."""
+    async def open_full_run(self, org: str) -> FullRun | None:
+        """The full load that was not finished, if there is one."""
         found = await self._cursors.find_one({"_id": f"{org}|{_FULL}"})
-        return found["began_at"] if found else None
+        return FullRun(found["began_at"], found.get("again", False)) if found else None
 
-    async def begin_full_run(self, org: str, began_at: int) -> None:
+    async def begin_full_run(self, org: str, run: FullRun) -> None:
         """A full load begins."""
-        document = {"org": org, "began_at": began_at}
+        document = {"org": org, "began_at": run.began_at, "again": run.again}
         await self._cursors.replace_one({"_id": f"{org}|{_FULL}"}, document, upsert=True)
 
     async def end_full_run(self, org: str) -> None:
