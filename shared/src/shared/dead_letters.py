@@ -1,8 +1,8 @@
 """Records that can never succeed: how they are set aside, and when that must stop."""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from aiokafka.errors import MessageSizeTooLargeError
 
@@ -15,6 +15,15 @@ from shared.topics import MAX_RECORD_BYTES, dead_letters_of
 PREFIX = "dlq-"
 TOPIC, PARTITION, OFFSET = "dlq-topic", "dlq-partition", "dlq-offset"
 ERROR, ATTEMPTS, AT, TRUNCATED = "dlq-error", "dlq-attempts", "dlq-at", "dlq-truncated"
+
+_KEPT_BYTES = 64 * 1024
+"""So much is kept of the key of a record that is too large, and so much its own headers may have together."""
+
+_FRAME_BYTES = 8
+"""What a header takes beside its name and value, at most: many empty ones are large, too."""
+
+
+Publish = Callable[[Iterable[Outgoing]], Awaitable[object]]
 
 
 class FailureLimitError(StatedError):
@@ -71,10 +80,15 @@ class FailureLimit:
 
 async def set_aside(producer: KeyedProducer, dead: Sequence[DeadLetter], at: int) -> None:
     """Returns once Kafka has all of them in the dead-letter topics, as they came."""
+    await publish_letters(producer.publish_all, [_outgoing(letter, at) for letter in dead])
+
+
+async def publish_letters(publish: Publish, letters: Sequence[Outgoing]) -> None:
+    """Publishes them whole; what is too large for Kafka is shortened, and says so."""
     try:
-        await producer.publish_all([_outgoing(letter, at) for letter in dead])
+        await publish(letters)
     except MessageSizeTooLargeError:
-        await producer.publish_all([_shortened(_outgoing(letter, at)) for letter in dead])
+        await publish([_shortened(letter) for letter in letters])
 
 
 def _outgoing(letter: DeadLetter, at: int) -> Outgoing:
@@ -102,8 +116,19 @@ def _earlier_attempts(record: Record) -> int:
 
 
 def _shortened(letter: Outgoing) -> Outgoing:
-    """A record that was compressed can be larger than any that Kafka takes: its begin is kept."""
-    if letter.value is None or len(letter.value) <= 2 * MAX_RECORD_BYTES:
+    """A record that was compressed can be larger than any that Kafka takes: the begin of it is kept."""
+    key, value = letter.key or b"", letter.value or b""
+    told = [(name, text) for name, text in letter.headers if name.startswith(PREFIX)]
+    own = [(name, text) for name, text in letter.headers if not name.startswith(PREFIX)]
+    own_bytes = sum(len(name.encode()) + len(text) + _FRAME_BYTES for name, text in own)
+    size = len(key) + len(value) + own_bytes
+    if size <= 2 * MAX_RECORD_BYTES:
         return letter
-    headers = [*letter.headers, (TRUNCATED, str(len(letter.value)).encode())]
-    return Outgoing(letter.topic, letter.key, letter.value[:MAX_RECORD_BYTES], headers)
+    if all(name != TRUNCATED for name, _ in told):
+        told.append((TRUNCATED, str(size).encode()))
+    return replace(
+        letter,
+        key=letter.key and key[:_KEPT_BYTES],
+        value=letter.value and value[:MAX_RECORD_BYTES],
+        headers=[*(own if own_bytes <= _KEPT_BYTES else ()), *told],
+    )

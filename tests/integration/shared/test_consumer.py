@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from integration.shared.conftest import ReadAll
 from shared.clock import SystemClock
@@ -140,6 +140,32 @@ async def test_a_dead_letter_is_stored_before_its_batch_is_committed(
         assert sorted(record.value for record in await read_all(topic.dead_letters)) == [b"v3", b"v4"]
 
     await eventually(set_aside)
+
+
+@pytest.mark.parametrize("huge", ["key", "value", "headers"])
+async def test_a_record_that_was_small_only_when_compressed_is_set_aside_cut(
+    huge: str, kafka_bootstrap: str, start: Start, topic: Topic, producer: KeyedProducer, read_all: ReadAll
+) -> None:
+    parts: dict[str, Any] = {"key": b"k", "value": b"huge", "headers": [("mine", b"h")]}
+    parts[huge] = [("mine", b"h" * 5_000_000)] if huge == "headers" else b"huge" * 1_250_000
+    stranger = AIOKafkaProducer(
+        bootstrap_servers=kafka_bootstrap, compression_type="gzip", max_request_size=16 * 2**20, max_batch_size=2**24
+    )
+    await stranger.start()
+    await stranger.send_and_wait(topic.name, **parts)
+    await stranger.stop()
+    handled = Handled()
+    handled.invalid = {parts["value"]}
+    await start(handled)
+
+    async def set_aside() -> None:
+        (letter,) = await read_all(topic.dead_letters)
+        assert parts["key"].startswith(letter.key)
+        assert parts["value"].startswith(letter.value)
+        assert ("mine" in dict(letter.headers)) == (huge != "headers")
+        assert int(dict(letter.headers)["dlq-truncated"]) > 5_000_000
+
+    await eventually(set_aside, within=20)
 
 
 async def test_a_transient_fault_loses_nothing_and_sets_nothing_aside(

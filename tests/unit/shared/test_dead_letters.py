@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
 from shared.dead_letters import DeadLetter, set_aside
@@ -18,10 +19,14 @@ class Kafka:
 
     async def publish_all(self, records: Iterable[Outgoing]) -> list[object]:
         wanted = list(records)
-        if any(len(record.value or b"") > self.largest for record in wanted):
+        if any(size(record) > self.largest for record in wanted):
             raise MessageSizeTooLargeError
         self.records += wanted
         return []
+
+
+def size(record: Outgoing) -> int:
+    return len(record.key or b"") + len(record.value or b"") + sum(len(n) + len(v) + 2 for n, v in record.headers)
 
 
 async def aside(*letters: DeadLetter, kafka: Kafka | None = None) -> list[Outgoing]:
@@ -69,6 +74,27 @@ async def test_what_kafka_cannot_take_back_is_shortened_and_says_so() -> None:
     letters = [DeadLetter.invalid(record, "larger than 262144 bytes") for record in (huge, small)]
     first, second = await aside(*letters, kafka=Kafka(largest=4_000_000))
     assert first.value == b"x" * 262_144
-    assert dict(first.headers)["dlq-truncated"] == b"5000000"
+    assert dict(first.headers)["dlq-truncated"] == b"5000001"
     assert second.value == b"v"
     assert "dlq-truncated" not in dict(second.headers)
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "kept_key", "kept_headers"),
+    [
+        (b"k", (("mine", b"h" * 5_000_000),), b"k", []),
+        (b"k", (("h" * 5_000_000, None),), b"k", []),
+        (b"k", tuple(("", None) for _ in range(600_000)), b"k", []),
+        (b"k" * 5_000_000, (("mine", b"h"),), b"k" * 65_536, [("mine", b"h")]),
+    ],
+)
+async def test_a_huge_key_and_huge_headers_are_cut_too(
+    key: bytes, headers: tuple[tuple[str, bytes | None], ...], kept_key: bytes, kept_headers: list[tuple[str, bytes]]
+) -> None:
+    record = Record("t", 0, 1, key, b"v", headers, 0)
+    (letter,) = await aside(DeadLetter.invalid(record, "a rule"), kafka=Kafka(largest=1_000_000))
+    assert (letter.key, letter.value) == (kept_key, b"v")
+    assert [each for each in letter.headers if not each[0].startswith("dlq-")] == kept_headers
+    told = dict(letter.headers)
+    assert told["dlq-error"] == b"InvalidEvent: a rule"
+    assert int(told["dlq-truncated"]) >= 1_200_000
