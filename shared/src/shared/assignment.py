@@ -22,8 +22,11 @@ _log = log_of("consumer")
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     """What the group tells; `give_up` is set while partitions go, so that nobody waits for long."""
 
-    def __init__(self, group: str, on_assigned: Rebalanced | None, on_revoked: Rebalanced | None) -> None:
+    def __init__(
+        self, group: str, on_assigned: Rebalanced | None, on_revoked: Rebalanced | None, anew: Callable[[], None]
+    ) -> None:
         self._group = group
+        self._anew = anew
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._closed = False
@@ -51,6 +54,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
         """Takes the partitions over."""
+        self._anew()
         self.partitions = _named(assigned)
         _log.info("partitions assigned", group=self._group, count=len(assigned))
         await _call(self._on_assigned, self.partitions)

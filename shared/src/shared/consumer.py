@@ -52,8 +52,8 @@ def create_consumer(
     `producer` writes the dead letters. `fail` stops the service: called when most records fail
     by an error of our own code.
     """
-    assignment = Assignment(group, on_assigned, on_revoked)
     progress = Progress(group, clock)
+    assignment = Assignment(group, on_assigned, on_revoked, progress.assigned)
     consumer = Consumer(
         group,
         handle=handle,

@@ -18,6 +18,7 @@ class Progress:
         self._clock = clock
         self._asked_at: float | None = None
         self._begun_at: float | None = None
+        self._ended_at: float | None = None
         self._failing_since: float | None = None
         self._fault = ""
         self.stopped_by: str | None = None
@@ -26,8 +27,15 @@ class Progress:
         """When offsets were committed last (µs)."""
 
     def asked(self) -> None:
-        """Records were asked for."""
+        """Records were asked for, and no batch is in hand."""
         self._asked_at = self._clock.monotonic()
+        if self._ended_at is not None and self._asked_at - self._ended_at > SLOW_SECONDS:
+            # A batch that failed comes again at once. This one does not: its records are gone from Kafka.
+            self._failing_since = None
+
+    def assigned(self) -> None:
+        """Partitions were assigned anew: what failed may be another's by now, or it fails again."""
+        self._failing_since = None
 
     def began(self) -> None:
         """A batch is in hand."""
@@ -41,6 +49,7 @@ class Progress:
     def ended(self, *, well: bool) -> None:
         """No batch is in hand any more."""
         self._begun_at = None
+        self._ended_at = self._clock.monotonic()
         if well:
             self._failing_since = None
 

@@ -1,5 +1,6 @@
 """What a consumer says of itself when asked whether it is live and ready."""
 
+from shared.assignment import Assignment
 from shared.faults import TransientError
 from shared.progress import SLOW_SECONDS, STUCK_SECONDS, Progress
 
@@ -78,3 +79,36 @@ def test_only_a_loop_that_stopped_is_not_live() -> None:
     clock.seconds += STUCK_SECONDS + 2
     assert progress.not_live() == ["g: stuck for 242 s"]
     assert Progress("g", clock).not_live() == []
+
+
+def test_what_failed_is_forgotten_once_partitions_are_assigned_anew() -> None:
+    progress, clock = started()
+    progress.began()
+    progress.failed(TransientError("MongoDB is away"))
+    progress.ended(well=False)
+    progress.assigned()
+    assert why(progress, clock) == []
+
+
+def test_what_failed_and_does_not_come_again_is_forgotten_too() -> None:
+    progress, clock = started()
+    progress.began()
+    progress.failed(TransientError("MongoDB is away"))
+    clock.seconds += STUCK_SECONDS
+    progress.ended(well=False)
+    clock.seconds += SLOW_SECONDS
+    progress.asked()
+    assert why(progress, clock) == ["g: failing for 270 s: TransientError: MongoDB is away"]
+    clock.seconds += 1
+    assert why(progress, clock, silent=SLOW_SECONDS + 1) == ["g: failing for 271 s: TransientError: MongoDB is away"], (
+        "nobody asked yet"
+    )
+    progress.asked()
+    assert why(progress, clock) == []
+
+
+async def test_a_consumer_tells_of_partitions_that_are_assigned_anew() -> None:
+    told: list[str] = []
+    assignment = Assignment("g", None, None, lambda: told.append("anew"))
+    await assignment.on_partitions_assigned(set())
+    assert told == ["anew"]
