@@ -20,6 +20,10 @@ class MemoryHistoryStore:
 
     def __init__(self) -> None:
         self.patients: dict[str, PatientHistory] = {}
+        self.indexed = 0
+
+    async def create_indexes(self) -> None:
+        self.indexed += 1
 
     async def read(self, keys: Collection[str]) -> dict[str, PatientHistory]:
         return {key: self.patients[key] for key in keys if key in self.patients}

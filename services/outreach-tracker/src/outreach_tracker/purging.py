@@ -16,6 +16,10 @@ _log = log_of("purging")
 class PurgedStore(Protocol):
     """What is asked of the store."""
 
+    async def create_indexes(self) -> None:
+        """Has the organization's histories be found quickly; idempotent."""
+        ...
+
     async def purge(self, organization_id: str, before: int) -> int:
         """Deletes the organization's histories last changed before an instant; how many."""
         ...
@@ -36,8 +40,12 @@ async def purge_removed(removed: Callable[[], Awaitable[list[str]]], store: Purg
 
 async def keep_purging(removed: Callable[[], Awaitable[list[str]]], store: PurgedStore, clock: Clock) -> None:
     """Purges for ever: a batch that was in hand when its organization was removed comes late."""
+    indexed = False
     while True:
         try:
+            if not indexed:
+                await store.create_indexes()
+                indexed = True
             await purge_removed(removed, store, clock)
         except Exception as fault:
             if not is_transient(fault):

@@ -60,6 +60,10 @@ class MongoHistoryStore:
         self._patients = database["patients"]
         self._about_organizations = (database["erasures"], database["retold"])
 
+    async def create_indexes(self) -> None:
+        """Idempotent."""
+        await self._patients.create_index([("organization_id", 1)])
+
     async def read(self, keys: Collection[str]) -> dict[str, PatientHistory]:
         """The histories of those patients that have one."""
         documents = await self._patients.find({"_id": {"$in": list(keys)}}).to_list()
@@ -94,7 +98,6 @@ class MongoHistoryStore:
 
     async def purge(self, organization_id: str, before: int) -> int:
         """Deletes the organization's histories last changed before an instant; how many."""
-        await self._patients.create_index([("organization_id", 1)])
         for collection in self._about_organizations:
             await collection.delete_many({"$or": [{"_id": organization_id}, {"organization_id": organization_id}]})
         query = {"organization_id": organization_id, "changed_at": {"$lt": before}}
