@@ -125,15 +125,6 @@ class KeyedProducer:
         await self._discard(producer, failed)
         return failed if is_transient(fault) else fault
 
-    async def flush(self) -> None:
-        """Returns when all that was handed over is acknowledged; raises PublishingError."""
-        if self._producer is None:
-            return
-        try:
-            await asyncio.wait_for(self._producer.flush(), self._patience)
-        except (KafkaError, TimeoutError) as fault:
-            raise PublishingError(f"Kafka did not acknowledge: {describe(fault)}") from fault
-
     async def _open(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._closed:
