@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Collection
 
 import orjson
+import pytest
 
 from outreach_tracker.erasures import create_heed_erasures
 from outreach_tracker.handlers import create_follow_outreach
 from shared.consumer import DeadLetter, Handler, Record
+from shared.faults import TransientError
 from shared.kafka import Outgoing
 from shared.topics import CONTACTS, OUTREACH_EVENTS, OUTREACH_MESSAGES
 from unit.outreach_tracker.fakes import NOW, ORGANIZATION, MemoryHistoryStore, Publisher, event, record
@@ -39,6 +41,9 @@ class MemoryErasures:
 
     async def erase(self, organization_id: str, keys: Collection[str]) -> None:
         self.marked |= set(keys)
+        await self.forget(keys)
+
+    async def forget(self, keys: Collection[str]) -> None:
         for key in keys:
             self._store.patients.pop(key, None)
 
@@ -100,6 +105,18 @@ def test_an_erased_patients_bad_report_is_not_set_aside() -> None:
 def test_an_erasure_while_a_report_is_being_stored_wins() -> None:
     tracker = Tracker()
     tracker.erasures.soon = {ERASED_KEY}
+    assert tracker.handle(record(event("e1"))) == []
+    assert tracker.store.patients == {}
+    assert {(each.topic, each.key) for each in tracker.tombstones} == TOMBSTONES
+
+
+def test_what_was_stored_before_a_crash_is_deleted_when_the_batch_comes_again() -> None:
+    tracker = Tracker()
+    tracker.erasures.soon = {ERASED_KEY}
+    tracker.publisher.failures = 1
+    with pytest.raises(TransientError):
+        tracker.handle(record(event("e1")))
+    assert set(tracker.store.patients) == {ERASED_KEY}, "stored, and it died before it looked again"
     assert tracker.handle(record(event("e1"))) == []
     assert tracker.store.patients == {}
     assert {(each.topic, each.key) for each in tracker.tombstones} == TOMBSTONES

@@ -29,6 +29,10 @@ class Erasures(Protocol):
         """Leaves markers and deletes what is held of the patients; idempotent."""
         ...
 
+    async def forget(self, keys: Collection[str]) -> None:
+        """Deletes what is held of the patients; idempotent."""
+        ...
+
 
 async def purge_no_letters(keys: Collection[str]) -> None:
     """For who keeps no dead letters."""
@@ -53,9 +57,9 @@ def create_heed_erasures(
         living = [record for record in reports if _key(record) not in gone]
         dead = await follow(living) if living else []
         # Another process may have erased one meanwhile, after we asked and before `follow` stored.
-        for key in sorted(await erasures.erased({_key(record) for record in living})):
-            await erasures.erase(key.partition(":")[0], [key])
-            gone.add(key)
+        gone |= await erasures.erased({_key(record) for record in living})
+        if gone:  # whoever stored something of them may have died before it came here
+            await erasures.forget(gone)
         news = set()
         for erased in _erased(batch):
             if await is_known(erased.organization_id):
@@ -109,4 +113,8 @@ class MongoErasures:
         marker = {"$setOnInsert": {"organization_id": organization_id}}
         for key in keys:
             await self._erasures.update_one({"_id": erasure_id(key)}, marker, upsert=True)
+        await self.forget(keys)
+
+    async def forget(self, keys: Collection[str]) -> None:
+        """Deletes what is held of the patients; idempotent."""
         await self._patients.delete_many({"_id": {"$in": list(keys)}})
