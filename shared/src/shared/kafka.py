@@ -39,6 +39,10 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
+    """None: the one that the key names."""
+    timestamp_ms: int | None = None
+    """None: now."""
 
 
 class KeyedProducer:
@@ -104,7 +108,14 @@ class KeyedProducer:
         try:
             async with asyncio.timeout(self._patience) as waiting:
                 for record in records:
-                    ack = await producer.send(record.topic, record.value, record.key, headers=list(record.headers))
+                    ack = await producer.send(
+                        record.topic,
+                        record.value,
+                        record.key,
+                        partition=record.partition,
+                        timestamp_ms=record.timestamp_ms,
+                        headers=list(record.headers),
+                    )
                     acks.append(ack)
                 if acks:
                     await asyncio.wait(acks)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from outreach_tracker.erasures import MongoErasures, create_heed_erasures
 from outreach_tracker.handlers import create_follow_outreach
-from outreach_tracker.letters import LetterPurge
+from outreach_tracker.letters import HOME, LetterPurge, keep_purging_letters
 from outreach_tracker.purging import keep_purging
 from outreach_tracker.retelling import Retelling
 from outreach_tracker.store import MongoHistoryStore
@@ -35,13 +35,8 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     store = MongoHistoryStore(own)
     follow_outreach = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
 
-    async def replayed() -> list[str]:
-        return [each["_id"] for each in await runtime.databases["reengage"]["dlq_replays"].find({}).to_list()]
-
-    purge_letters = LetterPurge(kafka, replayed)
-    on_records = create_heed_erasures(
-        follow_outreach, MongoErasures(own), producer.publish_all, is_known, purge_letters
-    )
+    erasures = MongoErasures(own)
+    on_records = create_heed_erasures(follow_outreach, erasures, producer.publish_all, is_known)
     consumer = create_consumer(
         kafka,
         TRACKER_TOPICS,
@@ -59,6 +54,19 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     def homes() -> Sequence[int]:
         return sorted({partition for _, partition in consumer.assigned})
 
+    def is_home() -> bool:
+        return HOME in homes()
+
+    replays = runtime.databases["reengage"]["dlq_replays"]
+
+    async def replayed(letters: Sequence[str]) -> list[str]:
+        return [each["_id"] for each in await replays.find({"_id": {"$in": list(letters)}}, {"_id": 1}).to_list()]
+
+    purge_letters = LetterPurge(kafka, producer.publish_all, replayed, is_home)
+
+    async def purge_of_erased() -> None:
+        await keep_purging_letters(erasures, purge_letters, is_home)
+
     requests = runtime.databases["reengage"]["rebuild_requests"]
     retelling = Retelling(requests, own["retold"], store, producer.publish_all, is_known, homes, runtime.clock)
     return [
@@ -66,5 +74,6 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
         producer,
         consumer,
         BackgroundTask("purge", purge, runtime.fail),
+        BackgroundTask("letters", purge_of_erased, runtime.fail),
         BackgroundTask("retelling", retelling.run, runtime.fail),
     ]

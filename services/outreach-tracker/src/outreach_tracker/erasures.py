@@ -26,7 +26,7 @@ class Erasures(Protocol):
         ...
 
     async def erase(self, organization_id: str, keys: Collection[str]) -> None:
-        """Leaves markers and deletes what is held of the patients; idempotent."""
+        """Leaves markers, notes that dead letters are to go, deletes what is held; idempotent."""
         ...
 
     async def forget(self, keys: Collection[str]) -> None:
@@ -34,21 +34,11 @@ class Erasures(Protocol):
         ...
 
 
-async def purge_no_letters(keys: Collection[str]) -> None:
-    """For who keeps no dead letters."""
-
-
-def create_heed_erasures(
-    follow: Handler,
-    erasures: Erasures,
-    publish: Publish,
-    is_known: IsKnown,
-    purge_letters: Callable[[Collection[str]], Awaitable[None]] = purge_no_letters,
-) -> Handler:
+def create_heed_erasures(follow: Handler, erasures: Erasures, publish: Publish, is_known: IsKnown) -> Handler:
     """A handler that has `follow` see the reports about everybody but the erased.
 
-    What it leaves out gets a tombstone, and so does what the erased have in the topics so far;
-    their dead letters are deleted.
+    What it leaves out gets a tombstone, and so does what the erased have in the topics so far.
+    Their dead letters are deleted later (`letters.py`): there can be a great many.
     """
 
     async def heed_erasures(batch: Sequence[Record]) -> list[DeadLetter]:
@@ -60,15 +50,11 @@ def create_heed_erasures(
         gone |= await erasures.erased({_key(record) for record in living})
         if gone:  # whoever stored something of them may have died before it came here
             await erasures.forget(gone)
-        news = set()
         for erased in _erased(batch):
             if await is_known(erased.organization_id):
                 key = record_key(erased.organization_id, erased.patient_id).decode()
                 await erasures.erase(erased.organization_id, [key])
-                news.add(key)
-        if news:
-            await purge_letters(news)
-        gone |= news
+                gone.add(key)
         if gone:
             places = [(topic, key.encode()) for key in gone for topic in (OUTREACH_EVENTS, OUTREACH_MESSAGES)]
             await publish(tombstones(places))
@@ -96,25 +82,45 @@ def _erased(batch: Sequence[Record]) -> list[ContactErased]:
 
 
 class MongoErasures:
-    """Markers in the collection `erasures`, histories in `patients`."""
+    """Markers in the collections `erasing` and `erasures`, histories in `patients`.
+
+    A marker lies in `erasing`, with the patient's key, until the dead letters are deleted; only
+    then in `erasures`, where `reengage erase` waits for it.
+    """
 
     def __init__(self, database: Database) -> None:
+        self._erasing = database["erasing"]
         self._erasures = database["erasures"]
         self._patients = database["patients"]
 
     async def erased(self, keys: Collection[str]) -> set[str]:
         """Those of the patients that were erased."""
         by_marker = {erasure_id(key): key for key in keys}
-        found = self._erasures.find({"_id": {"$in": list(by_marker)}}, {"_id": 1})
-        return {by_marker[marker["_id"]] for marker in await found.to_list()} if by_marker else set()
+        found: set[str] = set()
+        if by_marker:
+            for collection in (self._erasing, self._erasures):  # in this order markers move: none is missed
+                markers = await collection.find({"_id": {"$in": list(by_marker)}}, {"_id": 1}).to_list()
+                found |= {by_marker[marker["_id"]] for marker in markers}
+        return found
 
     async def erase(self, organization_id: str, keys: Collection[str]) -> None:
-        """Leaves markers and deletes what is held of the patients; idempotent."""
-        marker = {"$setOnInsert": {"organization_id": organization_id}}
+        """Leaves markers, notes that dead letters are to go, deletes what is held; idempotent."""
         for key in keys:
-            await self._erasures.update_one({"_id": erasure_id(key)}, marker, upsert=True)
+            marker = {"$setOnInsert": {"organization_id": organization_id, "key": key}}
+            await self._erasing.update_one({"_id": erasure_id(key)}, marker, upsert=True)
         await self.forget(keys)
 
     async def forget(self, keys: Collection[str]) -> None:
         """Deletes what is held of the patients; idempotent."""
         await self._patients.delete_many({"_id": {"$in": list(keys)}})
+
+    async def with_letters(self) -> list[str]:
+        """The erased whose dead letters are still to be deleted."""
+        return [marker["key"] for marker in await self._erasing.find({}, {"key": 1}).to_list()]
+
+    async def letters_deleted(self, keys: Collection[str]) -> None:
+        """Nothing is left to be done for these; idempotent."""
+        for key in keys:
+            marker = {"$setOnInsert": {"organization_id": key.partition(":")[0]}}
+            await self._erasures.update_one({"_id": erasure_id(key)}, marker, upsert=True)
+        await self._erasing.delete_many({"_id": {"$in": [erasure_id(key) for key in keys]}})
