@@ -21,10 +21,8 @@ def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = 
     for port, variable in wanted.items():
         if ports.busy(port):
             raise StackError(f"port {port} {BUSY_ADVICE} {variable}")
-    if settings.given_mongodb and not mongodb.answers(settings.given_mongodb):
-        raise StackError(
-            "the server of MONGODB_URI does not answer: start it (as a replica set), or unset the variable"
-        )
+    if settings.given_mongodb and (problem := mongodb.problem_of(settings.given_mongodb)):
+        raise StackError(f"the server of MONGODB_URI {problem}")
     if settings.given_kafka and not kafka.answers(settings.given_kafka):
         raise StackError("the server of KAFKA_BOOTSTRAP_SERVERS does not answer: start it, or unset the variable")
 

@@ -14,6 +14,8 @@ CACHE_GB = 1
 REPLICA_SET = "rs0"
 NOT_YET_INITIATED = 94
 INVALID_CONFIGURATION = 93
+BEFORE_SHARDS = "isdbgrid"
+"""How a mongos greets: it stands before replica sets."""
 
 
 def prepare(folder: Path, port: int) -> Program:
@@ -68,14 +70,21 @@ def _configure(client: MongoClient[dict[str, Any]], member: dict[str, Any]) -> N
         client.admin.command({"replSetReconfig": known, "force": True})
 
 
-def answers(uri: str) -> bool:
-    """Whether a server that takes writes answers there now."""
-    with _client(uri) as client:
-        try:
-            client.admin.command("ping")
-            return bool(client.is_primary)
-        except PyMongoError:
-            return False
+def problem_of(uri: str) -> str | None:
+    """What keeps a stack from using this server, and what to do; None when it takes writes and has transactions."""
+    try:
+        with _client(uri) as client:
+            hello = client.admin.command("hello")
+    except PyMongoError:
+        return "does not answer: start it (as a replica set, initiated with `rs.initiate()`), or unset the variable"
+    if "setName" not in hello and hello.get("msg") != BEFORE_SHARDS:
+        return (
+            f"is not a replica set, so it has no transactions: start mongod with `--replSet {REPLICA_SET}` and call"
+            " `rs.initiate()` in mongosh once, or unset the variable"
+        )
+    if not hello["isWritablePrimary"]:
+        return "takes no writes: name the whole replica set (`?replicaSet=…`), or wait until it has a primary"
+    return None
 
 
 def _client(uri: str) -> MongoClient[dict[str, Any]]:

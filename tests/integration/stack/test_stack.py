@@ -207,6 +207,21 @@ def test_what_is_missing_is_one_line_that_says_what_to_do(make_stack, more, word
     assert words in done.stderr
 
 
+def test_a_given_mongodb_that_is_no_replica_set_is_one_line_that_says_what_to_do(make_stack, tmp_path):
+    port, _ = ports.free()
+    place = ["--dbpath", tmp_path, "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    program = processes.Program("standalone", [artifacts.mongod(), *place])
+    standalone = processes.start(program, logs=tmp_path, run=tmp_path)
+    try:
+        within(30, lambda: ports.busy(port))
+        done = make_stack().ask("up", MONGODB_URI=f"mongodb://127.0.0.1:{port}/")
+    finally:
+        processes.stop([standalone], within=30)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "MONGODB_URI is not a replica set" in done.stderr
+    assert "--replSet" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("service", "count"), [("risk", "2"), ("risk-engine", "-1"), ("risk-engine", "many"), ("", "")]
 )
