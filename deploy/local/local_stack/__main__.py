@@ -2,7 +2,7 @@
 
 import sys
 
-from local_stack import artifacts, commands
+from local_stack import artifacts, commands, organization
 from local_stack.problems import StackError
 from local_stack.settings import Settings
 from local_stack.supervisor import Supervisor
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
             case ["fetch"]:
                 artifacts.fetch(settings)
             case ["up"]:
-                commands.up(settings)
+                commands.up(settings, afterwards=organization.remove_what_a_demo_left)
             case ["down"]:
                 commands.down(settings)
             case ["scale", service, count]:

@@ -17,9 +17,16 @@ LONGEST_STOP_SECONDS = 75.0
 
 
 def up(
-    settings: Settings, *, extra_ports: Mapping[int, str] | None = None, beside: Callable[[], object] = bool
+    settings: Settings,
+    *,
+    extra_ports: Mapping[int, str] | None = None,
+    beside: Callable[[], object] = bool,
+    afterwards: Callable[[Settings], object] = bool,
 ) -> None:
-    """Start the stack, unless it runs, and return when every service is ready. `beside` is called while it starts."""
+    """Start the stack, unless it runs, and return when every service is ready.
+
+    When it is started, `beside` is called meanwhile, and `afterwards` once it is ready.
+    """
     began = time.monotonic()
     if not board.has_supervisor(settings):
         _stop_recorded(settings)  # what a killed supervisor left
@@ -32,6 +39,7 @@ def up(
         else:
             _start(settings, beside)
             print(f"ready after {time.monotonic() - began:.1f} s; logs in {settings.logs}")
+            afterwards(settings)
     print(f"gateway   {settings.gateway_url}")
     print(f"Kafka     {settings.kafka_bootstrap_servers}")
     print(f"MongoDB   {settings.mongodb_uri}")

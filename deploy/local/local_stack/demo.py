@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,12 +14,12 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from local_stack import board, commands, environment, processes
+from local_stack import board, commands, environment, organization, processes
+from local_stack.organization import KEY_FILE, ORGANIZATION, WAY_IN_FILE, reengage
 from local_stack.problems import StackError
 from local_stack.processes import Process, Program
 from local_stack.settings import HOST, ROOT, Settings
 
-ORGANIZATION = "org_demo"
 TIME_ZONE = "Australia/Melbourne"
 SYNC_INTERVAL_SECONDS = "15"
 REQUESTS_PER_MINUTE = "6000"  # Cliniko allows 200; the sandbox is on this machine
@@ -92,9 +91,9 @@ class _Demo:
         self._environment["DEMO_TOKEN"] = self._token
         (self._settings.logs / "drip.log").unlink(missing_ok=True)  # its last line is waited for
         self._start(Program("drip", [sys.executable, "-m", "support.demo_clinic.drip", *place, *bookings]))
-        self._reengage("sync", ORGANIZATION, "--wait")
+        reengage(self._settings, "sync", ORGANIZATION, "--wait")
         self._await("drip", self._outreach_is_published)
-        self._reengage("status", "--wait", "--timeout", "120")
+        reengage(self._settings, "status", "--wait", "--timeout", "120")
 
     def _start(self, program: Program) -> Process:
         program = Program(program.name, program.command, self._environment)
@@ -102,7 +101,7 @@ class _Demo:
 
     def _clinic_key(self) -> str:
         """The clinic's key, the same at every start of this home."""
-        file = self._settings.home / "demo.key"
+        file = self._settings.home / KEY_FILE
         if not file.exists():
             processes.write_whole(file, f"demo-{secrets.token_hex(16)}-au1\n", mode=0o600)
         return file.read_text().strip()
@@ -126,38 +125,22 @@ class _Demo:
         return "events of the past" in processes.tail(self._settings.logs / "drip.log", lines=3)
 
     def _add_organization(self) -> None:
-        known = self._reengage("org", "list", "--json")
-        if ORGANIZATION in known:
-            self._reengage("org", "remove", ORGANIZATION, "--yes")
+        organization.remove(self._settings)
         key = ["--cliniko-api-key", self._key, "--cliniko-base-url", f"{self._sandbox_url}/v1"]
-        self._reengage("org", "add", ORGANIZATION, "--name", "Demo clinic", "--time-zone", TIME_ZONE, *key)
-        self._reengage("org", "set", ORGANIZATION, f"cliniko_requests_per_minute={REQUESTS_PER_MINUTE}")
+        reengage(self._settings, "org", "add", ORGANIZATION, "--name", "Demo clinic", "--time-zone", TIME_ZONE, *key)
+        reengage(self._settings, "org", "set", ORGANIZATION, f"cliniko_requests_per_minute={REQUESTS_PER_MINUTE}")
 
     def _new_token(self) -> str:
-        made = self._reengage("token", "create", "--org", ORGANIZATION, "--role", "admin", "--name", "demo", "--json")
-        return str(json.loads(made)["token"])
-
-    def _reengage(self, *arguments: str) -> str:
-        """What the operator's program prints; what it tells people goes to the terminal."""
-        command = [str(self._settings.programs / "reengage"), *arguments]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            env=self._environment,
-            cwd=ROOT,
+        made = reengage(
+            self._settings, "token", "create", "--org", ORGANIZATION, "--role", "admin", "--name", "demo", "--json"
         )
-        if done.returncode:
-            raise StackError(f"`reengage {arguments[0]}` failed ({done.stdout.strip()[-300:] or 'see above'})")
-        return done.stdout
+        return str(json.loads(made)["token"])
 
     def show_the_way_in(self) -> None:
         """Print it, and write it for programs."""
         gateway = self._settings.gateway_url
         way_in = {"gateway": gateway, "organization_id": ORGANIZATION, "token": self._token}
-        file: Path = self._settings.home / "demo.json"
+        file: Path = self._settings.home / WAY_IN_FILE
         processes.write_whole(file, json.dumps(way_in, indent=2) + "\n", mode=0o600)
         print(
             f"\nThe demo clinic is ready.\n\n  API       {gateway}/docs\n  sandbox   {self._sandbox_url}/v1 (imitates Cliniko)"

@@ -153,6 +153,28 @@ def test_given_servers_are_used_and_none_are_started(make_stack, kafka_bootstrap
     given.must("down")
 
 
+def test_up_removes_the_organization_that_an_earlier_demo_left(make_stack, kafka_bootstrap, mongodb_uri, tmp_path):
+    stack = make_stack()
+    programs = Path(stack.environment["REENGAGE_PROGRAMS"])
+    for service in SERVICES:
+        (tmp_path / service).symlink_to(programs / service)
+    reengage = tmp_path / "reengage"
+    reengage.write_text(
+        "#!/bin/sh\n"
+        'echo "$*" >> "$REENGAGE_HOME/asked"\n'
+        """[ "$2" != list ] || echo '[{"organization_id": "org_demo"}]'\n"""
+    )
+    reengage.chmod(0o755)
+    stack.home.mkdir()
+    (stack.home / "demo.key").write_text("left by a demo")
+    more = {"REENGAGE_PROGRAMS": str(tmp_path), "MONGODB_URI": mongodb_uri, "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap}
+    started = stack.ask("up", **more)
+    assert "org_demo of an earlier `make demo` is removed" in started.stdout, started.stderr
+    assert "removed" not in stack.ask("up", **more).stdout
+    stack.must("down")
+    assert (stack.home / "asked").read_text().splitlines() == ["org list --json", "org remove org_demo --yes"]
+
+
 def test_down_ends_all_and_keeps_the_data_also_after_the_supervisor_was_killed(make_stack):
     stack = make_stack()
     stack.must("up")
