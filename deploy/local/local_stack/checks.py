@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from local_stack import artifacts, kafka, mongodb, ports
 from local_stack.problems import StackError
-from local_stack.settings import Settings
+from local_stack.settings import Settings, add_port
 
 NEEDED_BYTES = 2_000_000_000
 BUSY_ADVICE = "is taken by another program: stop that one, or choose another with"
@@ -17,7 +17,9 @@ def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = 
     """Raise StackError on the first thing that would stop this stack from running."""
     _disk(settings)
     _programs(settings)
-    wanted = settings.own_ports() | dict(extra_ports or {})
+    wanted = settings.own_ports()
+    for port, variable in (extra_ports or {}).items():
+        add_port(wanted, port, variable)
     for port, variable in wanted.items():
         if ports.busy(port):
             raise StackError(f"port {port} {BUSY_ADVICE} {variable}")

@@ -4,9 +4,11 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -14,12 +16,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from local_stack import board, commands, environment, organization, processes
+from local_stack import board, checks, commands, environment, organization, ports, processes
 from local_stack.organization import KEY_FILE, ORGANIZATION, WAY_IN_FILE, reengage
 from local_stack.problems import StackError
 from local_stack.processes import Process, Program
 from local_stack.settings import HOST, ROOT, Settings
 
+USUAL_SANDBOX_PORT = 8400
 TIME_ZONE = "Australia/Melbourne"
 SYNC_INTERVAL_SECONDS = "15"
 REQUESTS_PER_MINUTE = "6000"  # Cliniko allows 200; the sandbox is on this machine
@@ -39,9 +42,8 @@ def run(settings: Settings) -> int:
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         demo = _Demo(settings)
-        commands.up(
-            settings, extra_ports={settings.sandbox_port: "REENGAGE_SANDBOX_PORT"}, beside=demo.start_the_clinic
-        )
+        chosen = {settings.sandbox_port: "REENGAGE_SANDBOX_PORT"} if settings.sandbox_port else {}
+        commands.up(settings, extra_ports=chosen, beside=demo.start_the_clinic)
         demo.prepare()
         demo.show_the_way_in()
         return demo.stay()
@@ -58,6 +60,16 @@ def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _listener(settings: Settings) -> socket.socket:
+    """Where the sandbox will listen: the port that was chosen, else the first free one."""
+    if settings.sandbox_port is None:
+        return ports.listener_from(USUAL_SANDBOX_PORT, without=settings.own_ports())
+    try:
+        return ports.listener(settings.sandbox_port)
+    except OSError:
+        raise StackError(f"port {settings.sandbox_port} {checks.BUSY_ADVICE} REENGAGE_SANDBOX_PORT") from None
+
+
 class _Demo:
     """The clinic beside a running stack."""
 
@@ -69,7 +81,7 @@ class _Demo:
             "PYTHONPATH": str(ROOT / "tests"),
             "PYTHONUNBUFFERED": "1",
         }
-        self._sandbox_url = f"http://{HOST}:{settings.sandbox_port}"
+        self._sandbox_url = ""
         self._key = self._clinic_key()
         self._today = datetime.now(ZoneInfo(TIME_ZONE)).date().isoformat()
         self._token = ""
@@ -77,8 +89,11 @@ class _Demo:
     def start_the_clinic(self) -> None:
         """Start what imitates Cliniko; it needs a moment until it answers."""
         clinic = ["--serve", f"{self._key}=demo", "--drift", "--today", self._today]
-        here = ["--port", str(self._settings.sandbox_port), "--requests-per-minute", REQUESTS_PER_MINUTE]
-        self._start(Program("sandbox", [sys.executable, "-m", "support.sandbox", *clinic, *here]))
+        with _listener(self._settings) as listener:
+            self._sandbox_url = f"http://{HOST}:{listener.getsockname()[1]}"
+            here = ["--fd", str(listener.fileno()), "--requests-per-minute", REQUESTS_PER_MINUTE]
+            command = [sys.executable, "-m", "support.sandbox", *clinic, *here]
+            self._start(Program("sandbox", command, files=[listener.fileno()]))
 
     def prepare(self) -> None:
         """Connect the clinic, publish its outreach, and wait until all of it can be read."""
@@ -96,8 +111,9 @@ class _Demo:
         reengage(self._settings, "status", "--wait", "--timeout", "120")
 
     def _start(self, program: Program) -> Process:
-        program = Program(program.name, program.command, self._environment)
-        return processes.start(program, logs=self._settings.logs, run=self._settings.run / "demo")
+        return processes.start(
+            replace(program, environment=self._environment), logs=self._settings.logs, run=self._settings.run / "demo"
+        )
 
     def _clinic_key(self) -> str:
         """The clinic's key, the same at every start of this home."""

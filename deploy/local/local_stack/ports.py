@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Container
 
 from local_stack.settings import HOST
 
@@ -17,6 +18,33 @@ def busy(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def listener_from(port: int, *, without: Container[int] = ()) -> socket.socket:
+    """A socket that listens on this port, or on the next one that is free and not in `without`.
+
+    It is taken by the time this returns: of two who look at the same moment, each gets its own.
+    """
+    for candidate in range(port, 65_535):
+        if candidate not in without:
+            try:
+                return listener(candidate)
+            except OSError:
+                continue
+    raise OSError(f"no port from {port} on is free")
+
+
+def listener(port: int) -> socket.socket:
+    """A socket that listens on this port. Raises OSError when it is taken."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def free() -> tuple[int, int]:

@@ -22,6 +22,8 @@ class Program:
     name: str
     command: Sequence[str | Path]
     environment: Mapping[str, str] | None = None
+    files: Sequence[int] = ()
+    """Open files that it gets, under the same numbers."""
 
 
 @dataclass
@@ -75,6 +77,7 @@ def start(program: Program, *, logs: Path, run: Path) -> Process:
             start_new_session=True,
             cwd=ROOT,
             env=None if program.environment is None else dict(program.environment),
+            pass_fds=program.files,
         )
     process = Process(program.name, child.pid, start_of(child.pid) or "", run / f"{program.name}.pid", child)
     write_whole(process.pid_file, json.dumps({"pid": process.pid, "started": process.started}))

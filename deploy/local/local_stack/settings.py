@@ -21,7 +21,7 @@ class Settings:
     gateway_port: int = 8800
     kafka_port: int = 19092
     mongodb_port: int = 27117
-    sandbox_port: int = 8400
+    sandbox_port: int | None = None  # of the demo; None: the first free one from 8400 on
     given_kafka: str | None = None
     given_mongodb: str | None = None
     programs: Path = ROOT / ".venv" / "bin"
@@ -38,7 +38,9 @@ class Settings:
             gateway_port=_port(environ, "REENGAGE_GATEWAY_PORT", cls.gateway_port),
             kafka_port=_port(environ, "REENGAGE_KAFKA_PORT", cls.kafka_port),
             mongodb_port=_port(environ, "REENGAGE_MONGODB_PORT", cls.mongodb_port),
-            sandbox_port=_port(environ, "REENGAGE_SANDBOX_PORT", cls.sandbox_port),
+            sandbox_port=_port(environ, "REENGAGE_SANDBOX_PORT", 8400)
+            if environ.get("REENGAGE_SANDBOX_PORT")
+            else None,
             given_kafka=environ.get("KAFKA_BOOTSTRAP_SERVERS") or None,
             given_mongodb=environ.get("MONGODB_URI") or None,
             programs=Path(environ.get("REENGAGE_PROGRAMS") or cls.programs),
@@ -86,13 +88,14 @@ class Settings:
         ports = {self.gateway_port: "REENGAGE_GATEWAY_PORT"}
         if not self.given_kafka:
             for port in (self.kafka_port, self.kafka_port + 1):
-                _add(ports, port, "REENGAGE_KAFKA_PORT")
+                add_port(ports, port, "REENGAGE_KAFKA_PORT")
         if not self.given_mongodb:
-            _add(ports, self.mongodb_port, "REENGAGE_MONGODB_PORT")
+            add_port(ports, self.mongodb_port, "REENGAGE_MONGODB_PORT")
         return ports
 
 
-def _add(ports: dict[int, str], port: int, variable: str) -> None:
+def add_port(ports: dict[int, str], port: int, variable: str) -> None:
+    """Note the variable that moves a port; raises StackError when another one has this port."""
     if port in ports:
         raise StackError(f"port {port} is wanted twice: give {variable} or {ports[port]} another (Kafka takes two)")
     ports[port] = variable

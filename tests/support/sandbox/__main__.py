@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8400)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--fd", type=int, metavar="N", help="an inherited socket that listens already, in place of both"
+    )
     parser.add_argument("--clinic", choices=CLINICS, help="the clinic that --key opens")
     parser.add_argument("--data", type=Path, help="path of its records (all but demo)")
     parser.add_argument("--key", action="append", default=[], help="API key, repeatable")
@@ -102,17 +106,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 2
-    print(f"serving http://{options.host}:{options.port}/v1", file=sys.stderr)
+    listener = None if options.fd is None else socket.socket(fileno=options.fd)
+    host, port = listener.getsockname() if listener else (options.host, options.port)
+    print(f"serving http://{host}:{port}/v1", file=sys.stderr)
     gc.freeze()  # hundreds of thousands of records that stay: no pauses to look at them again
     config = configured(sandbox, log_level=options.log_level)
-    config.host, config.port = options.host, options.port
+    config.host, config.port = host, port
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has stopped
-        asyncio.run(serve(server, sandbox, drifting=options.drift, seed=options.seed))
+        asyncio.run(serve(server, sandbox, listener=listener, drifting=options.drift, seed=options.seed))
     return 0 if server.started else 1
 
 
-async def serve(server: uvicorn.Server, sandbox: Sandbox, *, drifting: bool, seed: int) -> None:
+async def serve(
+    server: uvicorn.Server, sandbox: Sandbox, *, listener: socket.socket | None, drifting: bool, seed: int
+) -> None:
     """Serve until stopped, letting the demo clinics go on meanwhile if they shall."""
     demos = {id(each): each for each in sandbox.clinics.values() if each.name == "demo"}
     going_on = [
@@ -121,7 +129,7 @@ async def serve(server: uvicorn.Server, sandbox: Sandbox, *, drifting: bool, see
         if drifting
     ]
     try:
-        await server.serve()
+        await server.serve(None if listener is None else [listener])
     finally:
         for task in going_on:
             task.cancel()
