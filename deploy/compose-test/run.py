@@ -101,10 +101,7 @@ def _start() -> None:
 
 
 def _import_a_clinic() -> None:
-    _compose("up", "--detach", "--wait", "--no-recreate", "sandbox")
-    _compose("run", "--rm", "-T", "demo-organization")
-    _reengage("sync", ORGANIZATION, "--wait")
-    _reengage("status", "--wait", "--timeout", "120")
+    _compose("up", "--detach", "--wait", "--no-recreate", "demo")
 
 
 def _ask_the_endpoints() -> None:
@@ -119,10 +116,17 @@ def _ask_the_endpoints() -> None:
     scores = [patient["risk_score"] for patient in listed["patients"]]
     _must(scores == sorted(scores, reverse=True), "the list is not sorted by risk")
     performance = _get("performance?days=30", made["token"])
-    _must("reengagement_metrics" in performance, f"performance holds {sorted(performance)}")
+    _must(performance["reengagement_metrics"]["outreach_attempts"] > 0, "no outreach was published")
     trends = _get("trends?period=30d", made["token"])
     _must(len(trends) > 1, f"trends hold {sorted(trends)}")
     _must(_status("risk-metrics", "wrong") == 401, "a wrong token is not refused")
+
+
+def _begin_the_clinic_anew() -> None:
+    _compose("up", "--detach", "--wait", "--no-deps", "--force-recreate", "demo")
+    _ask_the_endpoints()
+    known = {row["organization_id"]: row for row in json.loads(_reengage("status", "--json"))["organizations"]}
+    _must(known[ORGANIZATION]["last_error"] is None, f"the clinic that began anew: {known[ORGANIZATION]}")
 
 
 def _scale() -> None:
@@ -197,6 +201,7 @@ STEPS: list[tuple[str, Callable[[], None]]] = [
     ("everything healthy", _start),
     ("a clinic imported", _import_a_clinic),
     ("the endpoints answer as they must", _ask_the_endpoints),
+    ("the clinic begun anew", _begin_the_clinic_anew),
     ("scaled to two risk engines and two gateways", _scale),
 ]
 
