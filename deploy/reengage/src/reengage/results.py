@@ -22,15 +22,15 @@ DIRTY = {"home": {"$in": list(range(PARTITIONS))}, "dirty": {"$exists": True}}
 class Unsettled:
     """The patients whose timelines are ahead of the results, and the organizations being built.
 
-    A patient is followed until its mark was seen gone once: the mark's own instant says nothing,
-    it grows with every later fact although earlier ones are still to be settled.
+    A patient is followed until its mark is gone, or another one: a mark stands as it is until all
+    that was known then is settled.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._timelines = control.client[DATABASE][TIMELINES]
         self._standings = control.client[DATABASE][STANDINGS]
-        self._marked: set[str] | None = None
+        self._marked: dict[str, int] | None = None
 
     async def behind(self) -> Behind:
         """What is not settled yet of what was marked at the first call."""
@@ -38,13 +38,14 @@ class Unsettled:
 
     async def _patients(self) -> Behind:
         if self._marked is None:
-            marked = await self._timelines.find(DIRTY, {"_id": 1}, limit=AT_ONCE + 1).to_list()
+            marked = await self._timelines.find(DIRTY, {"dirty": 1}, limit=AT_ONCE + 1).to_list()
             if len(marked) > AT_ONCE:
                 return [f"risk-engine has more than {AT_ONCE} patients to sum up"]
-            self._marked = {timeline["_id"] for timeline in marked}
+            self._marked = {timeline["_id"]: timeline["dirty"] for timeline in marked}
         elif self._marked:
             query = {"_id": {"$in": sorted(self._marked)}, "dirty": {"$exists": True}}
-            self._marked = {timeline["_id"] async for timeline in self._timelines.find(query, {"_id": 1})}
+            found = await self._timelines.find(query, {"dirty": 1}).to_list()
+            self._marked = {t["_id"]: t["dirty"] for t in found if t["dirty"] == self._marked[t["_id"]]}
         return [f"risk-engine has {len(self._marked)} patients to sum up"] if self._marked else []
 
     async def _organizations(self) -> Behind:
