@@ -38,11 +38,13 @@ async def test_when_one_is_killed_another_takes_over_and_a_key_is_never_used_by_
 
 @pytest.mark.slow
 async def test_one_that_was_frozen_asks_nothing_more_once_its_lease_ran_out(world: Harness):
-    await world.add("org_a", a_large_clinic(world.sandbox, 4_000), per_minute=300)
+    await world.add("org_a", a_large_clinic(world.sandbox, 2_000), per_minute=120)
     first = await world.spawn("ingestor-1", TEST_LEASE="4")
     asked = world.sandbox.log.entries
     await wait_for(lambda: len(asked()) > 8)
-    first.send(signal.SIGSTOP)
+    count = len(asked())
+    await wait_for(lambda: len(asked()) > count)
+    first.send(signal.SIGSTOP)  # between two requests: none is just about to be sent
     await world.spawn("ingestor-2", TEST_LEASE="4")
     await wait_for(lambda: asked()[-1].client == "ingestor-2")
     first.send(signal.SIGCONT)
