@@ -109,7 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     listener = None if options.fd is None else socket.socket(fileno=options.fd)
     host, port = listener.getsockname() if listener else (options.host, options.port)
     print(f"serving http://{host}:{port}/v1", file=sys.stderr)
-    gc.freeze()  # hundreds of thousands of records that stay: no pauses to look at them again
+    gc.freeze()  # hundreds of thousands of records that stay: no pauses to look at them again,
+    gc.set_threshold(50_000, 50, 100)  # and few for those of clinics that come later
     config = configured(sandbox, log_level=options.log_level)
     config.host, config.port = host, port
     server = uvicorn.Server(config)
