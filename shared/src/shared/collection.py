@@ -6,7 +6,6 @@ from typing import Any, Self
 from pymongo.results import (
     BulkWriteResult,
     DeleteResult,
-    InsertManyResult,
     InsertOneResult,
     UpdateResult,
 )
@@ -53,7 +52,6 @@ class Collection:
         projection: Mapping[str, Any] | Sequence[str] | None = None,
         *,
         sort: Sort | None = None,
-        skip: int = 0,
         limit: int = 0,
         batch_size: int = 0,
         hint: Any = None,
@@ -65,7 +63,6 @@ class Collection:
                 query,
                 projection,
                 sort=sort,
-                skip=skip,
                 limit=limit,
                 batch_size=batch_size,
                 hint=hint,
@@ -85,10 +82,6 @@ class Collection:
         found: Document | None = await self._collection.find_one(query, projection, sort=sort, session=session)
         return found
 
-    async def aggregate(self, pipeline: Sequence[Query], *, session: Session = None, **options: Any) -> list[Document]:
-        """All documents that come out of the pipeline."""
-        return await (await self.stream(pipeline, session=session, **options)).to_list()
-
     async def stream(self, pipeline: Sequence[Query], *, session: Session = None, **options: Any) -> Cursor:
         """The documents that come out of the pipeline, one after the other."""
         cursor = self._collection.aggregate(list(pipeline), session=session, **options)
@@ -104,13 +97,6 @@ class Collection:
     async def insert_one(self, document: Document, *, session: Session = None) -> InsertOneResult:
         """Raises DuplicateKeyError when its `_id` is taken."""
         result: InsertOneResult = await self._collection.insert_one(document, session=session)
-        return result
-
-    async def insert_many(
-        self, documents: Sequence[Document], *, ordered: bool = True, session: Session = None
-    ) -> InsertManyResult:
-        """Raises BulkWriteError when an `_id` is taken."""
-        result: InsertManyResult = await self._collection.insert_many(documents, ordered=ordered, session=session)
         return result
 
     async def replace_one(
@@ -194,18 +180,9 @@ class Collection:
         count: int = await self._collection.count_documents(query, session=session, **options)
         return count
 
-    async def distinct(self, key: str, query: Query | None = None, *, session: Session = None) -> list[Any]:
-        """The different values of a field."""
-        values: list[Any] = await self._collection.distinct(key, query, session=session)
-        return values
-
     async def create_index(self, keys: Sort, *, name: str | None = None, **options: Any) -> str:
         """Creates the index unless it exists; its name."""
         if name is not None:
             options["name"] = name
         created: str = await self._collection.create_index(list(keys), **options)
         return created
-
-    async def drop(self) -> None:
-        """Deletes the collection with its indexes."""
-        await self._collection.drop()

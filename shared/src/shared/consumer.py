@@ -111,11 +111,6 @@ class Consumer:
         """The partitions that this process owns now."""
         return self._assignment.partitions
 
-    @property
-    def committed_at(self) -> int | None:
-        """When offsets were committed last (µs)."""
-        return self._progress.committed_at
-
     async def start(self) -> None:
         """Joins the group, waiting for Kafka as long as it takes."""
         while True:
@@ -142,10 +137,6 @@ class Consumer:
     def not_live(self) -> list[str]:
         """Why only a restart can help, if so."""
         return self._progress.not_live()
-
-    async def lag(self) -> int | None:
-        """Records of the assigned partitions not yet handed out; None before the first answers."""
-        return await self.subscription.lag()
 
     async def on_batch(self, batch: Batch) -> None:
         """Handles, sets aside, commits; or has the records come again, after a pause."""
@@ -186,7 +177,6 @@ class Consumer:
             # Rebalanced meanwhile: whoever owns the partitions now gets the records again.
             _log.info("offsets not committed: rebalanced", group=self._group, error=describe(fault))
         else:
-            self._progress.committed()
             self._patience.reset()
         batch.leave()
 

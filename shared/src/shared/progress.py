@@ -11,7 +11,7 @@ STUCK_SECONDS = 240.0
 
 
 class Progress:
-    """Remembers when a consumer last asked for records, began a batch, failed, and committed."""
+    """Remembers when a consumer last asked for records, began a batch, and failed."""
 
     def __init__(self, group: str, clock: Clock) -> None:
         self._group = group
@@ -23,8 +23,6 @@ class Progress:
         self._fault = ""
         self.stopped_by: str | None = None
         """The fatal error, once there was one."""
-        self.committed_at: int | None = None
-        """When offsets were committed last (µs)."""
 
     def asked(self) -> None:
         """Records were asked for, and no batch is in hand."""
@@ -52,10 +50,6 @@ class Progress:
         self._ended_at = self._clock.monotonic()
         if well:
             self._failing_since = None
-
-    def committed(self) -> None:
-        """Offsets were committed."""
-        self.committed_at = self._clock.now()
 
     def not_ready(self, *, assigned: bool, answered_at: float | None) -> list[str]:
         """Why no progress is made, if none is; `answered_at`: when Kafka last answered (s, epoch)."""

@@ -149,19 +149,6 @@ class Subscription:
         answers = [consumer.last_poll_timestamp(one) for one in consumer.assignment()]
         return max((at / 1e3 for at in answers if at is not None), default=None)
 
-    async def lag(self) -> int | None:
-        """Records of the assigned partitions not yet handed out; None before the first answers."""
-        consumer = self._subscriber.consumer
-        if consumer is None:
-            return None
-        lag = 0
-        for partition in consumer.assignment():
-            end = consumer.highwater(partition)
-            if end is None:
-                return None
-            lag += max(0, end - await consumer.position(partition))
-        return lag
-
     async def _parse(self, records: tuple[ConsumerRecord, ...]) -> KafkaAckableMessage:
         # FastStream's own parser decodes headers as UTF-8: one stranger's header that is not
         # would fail the whole batch before the handler, unrewound, and so lose it.

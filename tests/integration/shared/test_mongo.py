@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import get_args
 
 import pytest
-from pymongo import ReplaceOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from shared.clock import SystemClock
@@ -33,7 +33,7 @@ async def test_it_answers(client: DatabaseClient) -> None:
 
 async def test_it_writes_and_reads(database: Database) -> None:
     things = database["things"]
-    await things.insert_many([{"_id": n, "even": n % 2 == 0} for n in range(10)])
+    await things.bulk_write([InsertOne({"_id": n, "even": n % 2 == 0}) for n in range(10)])
     await things.bulk_write([ReplaceOne({"_id": 3}, {"odd": True}), UpdateOne({"_id": 99}, {"$set": {"x": 1}})])
     assert (await things.update_one({"_id": 1}, {"$set": {"x": 1}})).matched_count == 1
     assert (await things.update_many({"even": True}, {"$set": {"x": 2}})).modified_count == 5
@@ -44,21 +44,17 @@ async def test_it_writes_and_reads(database: Database) -> None:
         {"_id": 8},
         {"_id": 6},
     ]
-    assert [one["_id"] async for one in things.find({"even": True}, sort=[("_id", 1)], skip=3)] == [6, 8]
+    assert [one["_id"] async for one in things.find({"even": True}, sort=[("_id", 1)])] == [0, 2, 4, 6, 8]
     assert await things.count_documents({}) == 11
     assert await things.count_documents({}, limit=4) == 4
-    assert await things.distinct("x") == [1, 2, 3]
     assert await things.find_one_and_update({"_id": 1}, {"$inc": {"x": 1}}) == {"_id": 1, "even": False, "x": 2}
     assert (await things.delete_many({"even": True})).deleted_count == 5
     assert (await things.delete_one({"_id": 1})).deleted_count == 1
-    await things.drop()
-    assert await things.find().to_list() == []
 
 
-async def test_pipelines_are_read_whole_or_one_by_one(database: Database) -> None:
-    await database["things"].insert_many([{"_id": n} for n in range(5)])
+async def test_what_comes_out_of_a_pipeline_is_read_one_by_one(database: Database) -> None:
+    await database["things"].bulk_write([InsertOne({"_id": n}) for n in range(5)])
     pipeline = [{"$match": {"_id": {"$gte": 3}}}, {"$sort": {"_id": 1}}]
-    assert await database["things"].aggregate(pipeline) == [{"_id": 3}, {"_id": 4}]
     assert [one async for one in await database["things"].stream(pipeline)] == [{"_id": 3}, {"_id": 4}]
 
 
