@@ -1,8 +1,8 @@
 """Dead letters of erased patients are deleted; those of others stay, at the end of their partition.
 
 Kafka deletes records up to an offset only. So the others' letters are copied behind the end, and what
-was copied is deleted, portion by portion. After a crash one portion is there twice, and is replayed
-twice at the most: repeats change nothing.
+was copied is deleted, portion by portion. After a crash, or when the work changes hands, one portion
+can be there twice, and be replayed twice: repeats change nothing.
 """
 
 import asyncio
