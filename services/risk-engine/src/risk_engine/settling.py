@@ -29,8 +29,11 @@ from shared.logs import log_of
 from shared.organizations import OrganizationDirectory
 from shared.timelines import Document, home_partition
 
-LOOK = 8_000
-"""Timelines looked for at once, and read in batches."""
+LOOK = 24_000
+"""Timelines that changed, looked for at once and read in batches: between two looks the lanes run empty."""
+
+RENEWALS = 8_000
+"""Results that ran out, likewise; fewer, since sums wait meanwhile."""
 
 SWITCH_SECONDS = 0.001
 """How long the thread that computes keeps the loop waiting, which has to fold meanwhile (Python's own: 5 ms)."""
@@ -203,7 +206,7 @@ class Settler:
 
     async def renew_expired(self, homes: Sequence[int]) -> bool:
         """Renews assessments whose interval has passed; False when there was none."""
-        expired = await self._settlements.expired(homes, self._clock.now(), LOOK)
+        expired = await self._settlements.expired(homes, self._clock.now(), RENEWALS)
         await self._turns.take(expired, self._renewed, self._refresh)
         return bool(expired)
 

@@ -29,9 +29,16 @@ Write = Callable[[P], Coroutine[Any, Any, None]]
 """Writes it, in a transaction."""
 
 
-def _home(work: Document) -> int:
-    home: int = work["home"]
-    return home
+def _lanes(work: Sequence[Document]) -> list[list[Document]]:
+    """The work in lanes of about the same length, each home in one: the patients of an organization touch the same
+    rollups, and follow each other."""
+    homes: dict[int, list[Document]] = {}
+    for one in work:
+        homes.setdefault(one["home"], []).append(one)
+    lanes: list[list[Document]] = [[] for _ in range(LANES)]
+    for of_home in sorted(homes.values(), key=len, reverse=True):
+        min(lanes, key=len).extend(of_home)
+    return [lane for lane in lanes if lane]
 
 
 class Turns:
@@ -46,10 +53,7 @@ class Turns:
         if len(work) <= SMALLEST_BATCH:
             await self._lane(work, prepare, write)
             return
-        lanes: dict[int, list[Document]] = {}
-        for one in sorted(work, key=_home):  # the patients of one organization touch the same rollups
-            lanes.setdefault(one["home"] % LANES, []).append(one)
-        turns = [self._lane(lane, prepare, write) for lane in lanes.values()]
+        turns = [self._lane(lane, prepare, write) for lane in _lanes(work)]
         for outcome in await asyncio.gather(*turns, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome

@@ -8,21 +8,23 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from rules.day_sums import Days, day_sum
-from rules.figures import (
-    ACTIVE,
+from rules.activity import (
     ACTIVITY,
     ACTIVITY_NAMES,
+    RECENT_SUM,
+    TOTAL_SUM,
+    WITH_UPCOMING,
+    active_patients,
+    with_recent_appointments,
+)
+from rules.day_sums import Days, day_sum
+from rules.figures import (
     EPISODES,
     EPISODES_WON,
     FAILED,
     MISSED,
     NO_FUTURE,
     OVERDUE,
-    RECENT_SUM,
-    TOTAL_SUM,
-    WITH_RECENT,
-    WITH_UPCOMING,
     class_counter,
     class_parts,
     counted_from_counter,
@@ -164,11 +166,11 @@ def _exact(setting: float) -> Fraction:
 
 def active_summary(organization_id: str, state: State) -> dict[str, Any]:
     """The body of `active-patients/{organization_id}/summary`, time stamps aside."""
-    active = state.get(ACTIVE, 0)
+    active = active_patients(state)
     return {
         "organization_id": organization_id,
         "total_active_patients": active,
-        "patients_with_recent_appointments": state.get(WITH_RECENT, 0),
+        "patients_with_recent_appointments": with_recent_appointments(state),
         "patients_with_upcoming_appointments": state.get(WITH_UPCOMING, 0),
         "avg_recent_appointments": one_decimal(state.get(RECENT_SUM, 0), active),
         "avg_total_appointments": one_decimal(state.get(TOTAL_SUM, 0), active),

@@ -13,7 +13,7 @@ from rules.actions import (
 from rules.breakpoints import next_change
 from rules.calendar import day_text
 from rules.facts import Facts
-from rules.figures import flags_of, is_active, patient_class, recent_appointments
+from rules.figures import flags_of, patient_class
 from rules.instants import format_instant
 from rules.levels import LEVELS
 from rules.numbers import percentage
@@ -77,7 +77,7 @@ def assess_view(view: View, instants: frozenset[int] | None = None) -> Assessmen
         counted_from_day=view.counted_from_day,
         next_action_day=next_action_day(view),
         last_attended_day=view.attended_days[-1] if view.attended else 0,
-        active=is_active(view, recent_appointments(view)),
+        active=view.activity.active,
         with_appointments=bool(view.started or view.future),
         row=_row(view),
         history=tuple(_history_entry(a, view) for a in reversed(view.outreach.attempts)),

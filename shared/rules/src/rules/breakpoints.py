@@ -8,8 +8,9 @@ missing is a defect.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
+from rules.activity import COMING_DAYS, RECENT_DAYS
 from rules.facts import Facts
-from rules.figures import COMING_DAYS, FOURTEENTH_DAY, RECENT_DAYS
+from rules.figures import FOURTEENTH_DAY
 from rules.instants import FOREVER
 from rules.levels import FIRST_DAYS
 from rules.outreach import SILENCE_IS_FAILURE_AFTER, TWO_WAY
@@ -94,8 +95,27 @@ def state_instants(facts: Facts, settings: RuleSettings) -> frozenset[int]:
 def day_figure_instants(facts: Facts, settings: RuleSettings) -> set[int]:
     """Those of the instants at which day figures can change: facts, and a 14th day's begin."""
     start = settings.calendar.start
-    instants = dated_instants(facts)
-    instants.update(start(day + FOURTEENTH_DAY) for day in contact_days(facts, settings))
+    instants = dated_instants(facts) if facts.reports else _contact_instants(facts)
+    lasting = lasting_contact_days(facts, settings)
+    for day in contact_days(facts, settings):
+        following = bisect_right(lasting, day)
+        # A contact on the 14th day itself comes after the day has begun.
+        if following == len(lasting) or lasting[following] >= day + FOURTEENTH_DAY:
+            instants.add(start(day + FOURTEENTH_DAY))
+    return instants
+
+
+def _contact_instants(facts: Facts) -> set[int]:
+    """Instants at which the contacts of a patient without outreach can change: no booking counts for anything."""
+    instants: set[int] = set()
+    if facts.contact is not None:
+        instants.update((facts.contact.created_at, facts.contact.gone_at, facts.contact.merged_at))
+    for a in facts.appointments:
+        if not a.missed:
+            dates = (a.created_at, a.starts_at, a.cancelled_at, a.gone_at, a.known_from)
+            instants.update(at for at in dates if at >= a.starts_at)
+    for c in facts.communications:
+        instants.update((c.at, c.known_from))
     return instants
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from rules.breakpoints import BEGINNING, dated_instants, day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
-from rules.figures import DayFigures, Item, day_items, state_figures
+from rules.figures import DayFigures, Item, activity_figures, day_items, standing_figures
 from rules.instants import FOREVER
 from rules.settings import RuleSettings
 from rules.view import View
@@ -54,7 +54,8 @@ def contribution(
     added = Contribution()
     if facts.contact is None:
         return added
-    state: dict[str, int] = {}
+    standing: Mapping[str, int] = {}
+    activity: Mapping[str, int] = {}
     items: dict[Item, DayFigures] = {}
     before: View | None = None
     since = first_difference(earlier.facts, facts) if earlier is not None else BEGINNING
@@ -62,17 +63,20 @@ def contribution(
         return earlier.contribution
     if earlier is not None and since > facts.contact.created_at:
         before = View(facts, settings, since - 1)
-        state, items = state_figures(before), day_items(before)
+        standing, activity, items = standing_figures(before), activity_figures(before), day_items(before)
         added.state = {at: changes for at, changes in earlier.contribution.state.items() if at < since}
         added.days = {place: changes for place, changes in earlier.contribution.days.items() if place[0] < since}
     for_days = day_figure_instants(facts, settings)
     if instants is None:
         instants = state_instants(facts, settings)
     for view in _views(facts, settings, instants, before):
-        new_state = state_figures(view)
-        if new_state != state:
-            added.state[view.as_of] = _difference(new_state, state)
-            state = new_state
+        new_standing, new_activity = standing_figures(view), activity_figures(view)
+        changes = _difference(new_standing, standing)
+        if new_activity is not activity:
+            changes.update(_difference(new_activity, activity))
+        if changes:
+            added.state[view.as_of] = changes
+        standing, activity = new_standing, new_activity
         if view.as_of in for_days:
             new_items = day_items(view)
             _add_changes(added.days, view.as_of, items, new_items)
@@ -130,13 +134,13 @@ def _views(
         if instant <= done:
             continue
         done = instant
-        if previous is None or instant in dated:
-            view = View(facts, settings, instant)
-            if previous is not None:
-                view.follow(previous)
-        else:
-            view = previous
-            view.move_on(instant)
+        if previous is not None and instant not in dated:
+            previous.move_on(instant)
+            yield previous
+            continue
+        view = View(facts, settings, instant)
+        if previous is not None:
+            view.follow(previous)
         previous = view
         yield view
         if (passes := _passes(view)) is not None:
@@ -150,6 +154,8 @@ def _passes(view: View) -> int | None:
 
 
 def _difference(new: Mapping[K, int], old: Mapping[K, int]) -> dict[K, int]:
+    if new == old:
+        return {}
     changes = {name: count - old.get(name, 0) for name, count in new.items() if count != old.get(name, 0)}
     for name, count in old.items():
         if count and name not in new:

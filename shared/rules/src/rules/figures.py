@@ -2,15 +2,14 @@
 
 State figures are those of the instant alone (who stands in which class); day figures belong to a
 local day (an attempt to the day it began). Counters have short names, since each is stored with
-every change; the constants below are their only spelling.
+every change; the constants below and in `rules.activity` are their only spelling.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import cast
 
 from rules.episodes import episodes, in_scope_at
-from rules.facts import Appointment
 from rules.levels import AT_RISK_FROM_DAYS, LEVELS, level_of
 from rules.outreach import Attempt
 from rules.view import View
@@ -21,16 +20,6 @@ NO_FUTURE, MISSED, OVERDUE, FAILED = 1, 2, 4, 8
 _FLAGS = 16
 _OF_ONE_DORMANCY = _FLAGS * len(LEVELS)
 CLASSES = range(2 * _OF_ONE_DORMANCY)
-
-RECENT_DAYS = 45
-COMING_DAYS = 30
-ACTIVITY_BOUNDS = (1, 2, 4)
-ACTIVITY_NAMES = ("none", "one", "two_or_three", "four_or_more")
-"""Recent appointments of active patients: 0, 1, 2-3, 4 and more."""
-
-ACTIVE, WITH_RECENT, WITH_UPCOMING = "act", "rec", "upc"
-RECENT_SUM, TOTAL_SUM, WITH_ANY = "nrec", "ntot", "any"
-ACTIVITY = ("ad0", "ad1", "ad2", "ad3")
 
 ATTEMPTS, SUCCESSES, BOOKINGS = "at", "ok", "bk"
 BOOKED_ON, REENGAGED_ON, NEW_AT_RISK = "bd", "re", "nr"
@@ -95,8 +84,8 @@ def flags_of(view: View) -> int:
     return flags
 
 
-def state_figures(view: View) -> dict[str, int]:
-    """Counters of the instant; empty when the patient is not in scope."""
+def standing_figures(view: View) -> dict[str, int]:
+    """Counters of how the patient stands at the instant; empty when not in scope."""
     if not view.in_scope:
         return {}
     days = view.days_since_last_contact
@@ -104,51 +93,17 @@ def state_figures(view: View) -> dict[str, int]:
     figures = {_COUNTERS[patient_class(dormant, level_of(days), flags_of(view))]: 1}
     if days >= AT_RISK_FROM_DAYS:
         figures[counted_from_counter(dormant)] = view.counted_from_day
-    _count_activity(view, figures)
     return figures
 
 
-def recent_appointments(view: View) -> int:
-    """Appointments of the last 45 days, not cancelled."""
-    if not view.started:
-        return 0
-    return sum(_recent(of, view) for of in (view.attended, view.missed, view.unmarked) if of)
+def activity_figures(view: View) -> Mapping[str, int]:
+    """Counters of how much the patient comes; empty when not in scope."""
+    return view.activity.figures if view.in_scope else {}
 
 
-def _recent(appointments: Sequence[Appointment], view: View) -> int:
-    """How many of the appointments, which are in order of their starts, are recent."""
-    since = view.calendar.start(view.today - RECENT_DAYS + 1)
-    count = 0
-    for appointment in reversed(appointments):
-        if appointment.starts_at < since:
-            break
-        count += 1
-    return count
-
-
-def is_active(view: View, recent: int) -> bool:
-    """An appointment not cancelled in the last 45 days or the next 30."""
-    if recent or not view.future:
-        return recent > 0
-    return view.calendar.day(view.future[0].starts_at) - view.today <= COMING_DAYS
-
-
-def _count_activity(view: View, figures: dict[str, int]) -> None:
-    total = view.started + len(view.future)
-    if not total:
-        return
-    figures[WITH_ANY] = 1
-    recent = recent_appointments(view)
-    if not is_active(view, recent):
-        return
-    figures[ACTIVE] = 1
-    figures[TOTAL_SUM] = total
-    figures[ACTIVITY[sum(recent >= bound for bound in ACTIVITY_BOUNDS)]] = 1
-    if recent:
-        figures[WITH_RECENT] = 1
-        figures[RECENT_SUM] = recent
-    if view.future:
-        figures[WITH_UPCOMING] = 1
+def state_figures(view: View) -> dict[str, int]:
+    """All counters of the instant."""
+    return {**standing_figures(view), **activity_figures(view)}
 
 
 def new_at_risk_days(view: View) -> list[int]:

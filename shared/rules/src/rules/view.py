@@ -4,6 +4,7 @@ Dated fields decide what exists, is cancelled, has happened or is to come; undat
 of the newest version (definitions.md, Three rules).
 """
 
+from rules.activity import Activity, activity_of
 from rules.facts import Appointment, Communication, Facts, Recall, Report, Treatment
 from rules.followup import followup_day
 from rules.lazy import lazy
@@ -75,6 +76,8 @@ class View:
             self.__dict__.pop(name, None)
         self.as_of = as_of
         self.today = self.calendar.day(as_of)
+        if "activity" in self.__dict__ and self.today >= self.activity.until:
+            del self.__dict__["activity"]
 
     def _sort_appointments(self, require_mark: bool) -> None:
         as_of = self.as_of
@@ -179,6 +182,11 @@ class View:
     def dormant(self) -> bool:
         """Beyond the active window with nothing booked."""
         return not self.future and self.days_since_last_contact > self.settings.active_window_days
+
+    @lazy
+    def activity(self) -> Activity:
+        """How much the patient comes."""
+        return activity_of(self)
 
     @lazy
     def next_booking(self) -> Appointment | None:

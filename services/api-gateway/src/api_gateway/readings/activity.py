@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from rules.activity import RECENT_DAYS
 from rules.calendar import day_text
 from rules.facts import Appointment
-from rules.figures import RECENT_DAYS
 from rules.instants import format_instant
 from rules.numbers import one_decimal
 from rules.view import View

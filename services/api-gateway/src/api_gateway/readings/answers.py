@@ -19,8 +19,8 @@ from api_gateway.readings.rankings import BY_LAST_VISIT, ORDERS, Selection
 from api_gateway.readings.timeline import timeline_entries
 from api_gateway.standing import Standing
 from rules import answers
+from rules.activity import WITH_ANY, WITH_UPCOMING, active_patients
 from rules.assess import Assessment, assess_view, list_row
-from rules.figures import ACTIVE, WITH_ANY, WITH_UPCOMING
 from rules.instants import SECOND, format_instant, from_datetime
 from rules.levels import LEVELS
 from rules.performance import performance
@@ -161,7 +161,7 @@ class MongoReadings:
         state = await self._published.state(standing, as_of)
         sync = await self._published.sync_status(standing.organization_id) or {}
         last = sync.get("last_sync_time")
-        active = state.get(ACTIVE, 0)
+        active = active_patients(state)
         return {
             "organization_id": standing.organization_id,
             "last_sync_time": None if last is None else format_instant(from_datetime(last)),
@@ -198,14 +198,14 @@ class MongoReadings:
             limit=limit,
         )
         views = await self._views(standing, page.assessments, as_of)
-        name, row, counter = {
-            "active": ("active_patients", active_patient_row, ACTIVE),
-            "booked": ("contacts_with_appointments", contact_row, WITH_ANY),
+        name, row, total = {
+            "active": ("active_patients", active_patient_row, active_patients(state)),
+            "booked": ("contacts_with_appointments", contact_row, state.get(WITH_ANY, 0)),
         }[kind]
         body = {
             "organization_id": standing.organization_id,
             name: [row(view) for view in views],
-            "total_count": state.get(counter, 0),
+            "total_count": total,
             "timestamp": format_instant(as_of),
         }
         return Page(body, page.next_after)

@@ -10,7 +10,7 @@ from api_gateway.readings.published import Published
 from api_gateway.standing import Standing
 from rules.actions import next_action_day
 from rules.facts import Facts
-from rules.figures import flags_of, is_active, patient_class, recent_appointments
+from rules.figures import flags_of, patient_class
 from rules.score import risk_score
 from rules.view import View
 
@@ -87,7 +87,7 @@ def rank(facts: Facts, standing: Standing, as_of: int) -> Ranked | None:
         view.counted_from_day,
         next_action_day(view),
         view.attended_days[-1] if view.attended else 0,
-        is_active(view, recent_appointments(view)),
+        view.activity.active,
         bool(view.started or view.future),
     )
 
