@@ -16,6 +16,7 @@ from api_gateway.middleware import Guard, HeadAsGet, RequestRecord
 from api_gateway.ports import Directory, Publisher, Readings, Tokens
 from api_gateway.routes.cliniko import cliniko_routes
 from api_gateway.routes.outreach import outreach_routes
+from api_gateway.routes.paging import Pages
 from api_gateway.routes.reengagement import reengagement_routes
 from api_gateway.routes.service import NotReady, service_routes
 from api_gateway.settings import GatewaySettings
@@ -61,8 +62,9 @@ def create_app(
     )
     may_read = permit(READERS, directory=directory, tokens=tokens)
     may_record = permit(RECORDERS, directory=directory, tokens=tokens)
-    app.include_router(reengagement_routes(readings, permit=may_read, cursors=cursors, clock=clock))
-    app.include_router(cliniko_routes(readings, permit=may_read, cursors=cursors, clock=clock))
+    pages = Pages(readings, cursors, clock)
+    app.include_router(reengagement_routes(readings, permit=may_read, pages=pages, clock=clock))
+    app.include_router(cliniko_routes(readings, permit=may_read, pages=pages, clock=clock))
     app.include_router(outreach_routes(producer, permit=may_record, settings=settings, clock=clock))
     app.include_router(service_routes(app, not_ready=not_ready))
     openapi.install(app)

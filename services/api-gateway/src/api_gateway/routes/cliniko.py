@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api_gateway.answers import answer
 from api_gateway.auth import Permit
-from api_gateway.cursors import Cursors, Place, Walk
+from api_gateway.cursors import Place, Walk
 from api_gateway.openapi import read_responses
 from api_gateway.parameters import PageParameters, ReadParameters, WellFormed
 from api_gateway.ports import Page, Readings
-from api_gateway.routes.paging import instant_of, page_of, stamped
+from api_gateway.routes.paging import Pages, instant_of, stamped
 from api_gateway.schemas import examples
 from api_gateway.schemas.cliniko import (
     ActivePatients,
@@ -24,7 +24,7 @@ from shared.clock import Clock
 from shared.organizations import Organization
 
 
-def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, clock: Clock) -> APIRouter:
+def cliniko_routes(readings: Readings, *, permit: Permit, pages: Pages, clock: Clock) -> APIRouter:
     """The router of /api/v1/cliniko; `permit` lets in who may read."""
     router = APIRouter(prefix="/api/v1/cliniko", tags=["Cliniko"])
     permitted = Depends(permit)
@@ -75,16 +75,7 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
             )
 
         walk = Walk(organization.id, "active-patients")
-        body = await page_of(
-            walk,
-            fetch,
-            parameters=parameters,
-            organization=organization,
-            readings=readings,
-            cursors=cursors,
-            clock=clock,
-        )
-        return answer(request, body)
+        return answer(request, await pages.page(walk, parameters, organization, fetch))
 
     @router.get(
         "/active-patients/{org_id}/summary",
@@ -119,15 +110,6 @@ def cliniko_routes(readings: Readings, *, permit: Permit, cursors: Cursors, cloc
             )
 
         walk = Walk(organization.id, "contacts-with-appointments")
-        body = await page_of(
-            walk,
-            fetch,
-            parameters=parameters,
-            organization=organization,
-            readings=readings,
-            cursors=cursors,
-            clock=clock,
-        )
-        return answer(request, body)
+        return answer(request, await pages.page(walk, parameters, organization, fetch))
 
     return router

@@ -24,22 +24,21 @@ def stamped(body: Body, as_of: int) -> Body:
     return {**body, "as_of": format_instant(as_of)}
 
 
-async def page_of(
-    walk: Walk,
-    fetch: Fetch,
-    *,
-    parameters: PageParameters,
-    organization: Organization,
-    readings: Readings,
-    cursors: Cursors,
-    clock: Clock,
-) -> Body:
-    """The page's body with its instant and the cursor of the next page."""
-    moment = parameters.as_of
-    place = None if parameters.cursor is None else cursors.open(parameters.cursor, walk, moment=moment)
-    standing = await readings.standing(organization)
-    if place is None:
-        place = Place(instant_of(parameters, standing, clock), moment.text if moment else None, None)
-    page = await fetch(standing, place)
-    following = None if page.next_after is None else cursors.seal(walk, place._replace(after=page.next_after))
-    return {**stamped(page.body, place.as_of), "next_cursor": following}
+class Pages:
+    """The pages of all lists."""
+
+    def __init__(self, readings: Readings, cursors: Cursors, clock: Clock) -> None:
+        self._readings = readings
+        self._cursors = cursors
+        self._clock = clock
+
+    async def page(self, walk: Walk, parameters: PageParameters, organization: Organization, fetch: Fetch) -> Body:
+        """The page's body with its instant and the cursor of the next page."""
+        moment = parameters.as_of
+        place = None if parameters.cursor is None else self._cursors.open(parameters.cursor, walk, moment=moment)
+        standing = await self._readings.standing(organization)
+        if place is None:
+            place = Place(instant_of(parameters, standing, self._clock), moment.text if moment else None, None)
+        page = await fetch(standing, place)
+        following = None if page.next_after is None else self._cursors.seal(walk, place._replace(after=page.next_after))
+        return {**stamped(page.body, place.as_of), "next_cursor": following}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response, params
 
 from api_gateway.answers import answer
 from api_gateway.auth import Permit
-from api_gateway.cursors import Cursors, Place, Walk, filters_of
+from api_gateway.cursors import Place, Walk, filters_of
 from api_gateway.errors import not_found
 from api_gateway.openapi import read_responses
 from api_gateway.parameters import (
@@ -18,7 +18,7 @@ from api_gateway.parameters import (
     WellFormed,
 )
 from api_gateway.ports import Page, Readings
-from api_gateway.routes.paging import instant_of, page_of, stamped
+from api_gateway.routes.paging import Pages, instant_of, stamped
 from api_gateway.schemas import examples
 from api_gateway.schemas.reengagement import PatientDetail, Performance, PrioritizedPatients, RiskMetrics, Trends
 from api_gateway.standing import Standing
@@ -26,7 +26,7 @@ from shared.clock import Clock
 from shared.organizations import Organization
 
 
-def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors, clock: Clock) -> APIRouter:
+def reengagement_routes(readings: Readings, *, permit: Permit, pages: Pages, clock: Clock) -> APIRouter:
     """The router of /api/v1/reengagement; `permit` lets in who may read."""
     router = APIRouter(prefix="/api/v1/reengagement/{org_id}", tags=["Re-engagement"])
     permitted = Depends(permit)
@@ -86,16 +86,7 @@ def reengagement_routes(readings: Readings, *, permit: Permit, cursors: Cursors,
             )
 
         walk = Walk(organization.id, "prioritized", filters_of(query))
-        body = await page_of(
-            walk,
-            fetch,
-            parameters=parameters,
-            organization=organization,
-            readings=readings,
-            cursors=cursors,
-            clock=clock,
-        )
-        return answer(request, body)
+        return answer(request, await pages.page(walk, parameters, organization, fetch))
 
     @router.get(
         "/patients/{patient_id:path}",  # an id may hold a slash
