@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -19,6 +20,9 @@ from shared.settings import Driver
 __all__ = ["Collection", "Cursor", "Database", "DatabaseClient", "Document", "Session", "open_database_client"]
 
 T = TypeVar("T")
+
+NAMESPACE_EXISTS = 48
+"""MongoDB's code."""
 
 _TIMEOUTS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 60_000}
 
@@ -45,6 +49,18 @@ class Database:
 
     def __getitem__(self, name: str) -> Collection:
         return Collection(self._database[name], self._driver)
+
+    async def create(self, *names: str) -> None:
+        """Creates collections; those that exist are left alone.
+
+        For those that transactions fill: of two that find a collection missing one fails.
+        """
+        for name in names:
+            try:
+                await self.command({"create": name})
+            except OperationFailure as refused:
+                if refused.code != NAMESPACE_EXISTS:
+                    raise
 
     async def command(self, command: str | Mapping[str, Any], **options: Any) -> Document:
         """The answer to an administrative command."""

@@ -38,7 +38,7 @@ class MongoSettlementStore:
 
     def __init__(self, client: DatabaseClient) -> None:
         self._client = client
-        database = client[DATABASE]
+        self._database = database = client[DATABASE]
         self._timelines = database[TIMELINES]
         self._contributions = database[CONTRIBUTIONS]
         self._rollups = database[ROLLUPS]
@@ -46,7 +46,8 @@ class MongoSettlementStore:
         self._standings = database[STANDINGS]
 
     async def create_indexes(self) -> None:
-        """Idempotent."""
+        """And the collections without any; idempotent."""
+        await self._database.create(CONTRIBUTIONS, ROLLUPS)
         for name, keys in INDEXES:
             await self._assessments.create_index(keys, name=name)
         await self._timelines.create_index(
