@@ -60,17 +60,19 @@ class Turns:
 
     async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P]) -> None:
         # Several batches also of little work: reading and computing go on while one is written.
-        size = min(self._batch, max(SMALLEST_BATCH, math.ceil(len(work) / OVERLAPPING)))
+        largest = max(SMALLEST_BATCH, math.ceil(len(work) / OVERLAPPING))
         writing: asyncio.Task[None] | None = None
+        done = 0
         try:
-            for first in range(0, len(work), size):
-                prepared = await prepare(work[first : first + size])
+            while done < len(work):
+                some = work[done : done + min(self._batch, largest)]
+                prepared = await prepare(some)
                 if writing is not None:
                     await writing
-                if first + size < len(work):
-                    writing = asyncio.create_task(self._timed(write, prepared))
-                else:
-                    await self._timed(write, prepared)
+                writing = asyncio.create_task(self._timed(write, prepared))
+                done += len(some)
+            if writing is not None:
+                await writing
         finally:
             if writing is not None:
                 await asyncio.wait([writing])
