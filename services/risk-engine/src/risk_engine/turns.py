@@ -69,10 +69,11 @@ class Turns:
                 prepared = await prepare(some)
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(self._timed(write, prepared))
                 done += len(some)
-            if writing is not None:
-                await writing
+                if done < len(work):
+                    writing = asyncio.create_task(self._timed(write, prepared))
+                else:
+                    await self._timed(write, prepared)
         finally:
             if writing is not None:
                 await asyncio.wait([writing])
