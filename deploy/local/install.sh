@@ -61,7 +61,7 @@ venv() {
 
 java_suits() { java -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | awk '$1 >= 17 { ok = 1 } END { exit !ok }'; }
 kafka_there() { [ -n "${KAFKA_HOME:-}" ] || command -v kafka-server-start.sh >/dev/null || compgen -G '.cache/servers/kafka-*' >/dev/null; }
-mongod_there() { command -v mongod >/dev/null || ldconfig -p | grep 'libcurl\.so\.4' >/dev/null; }
+mongod_there() { command -v mongod >/dev/null || PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep 'libcurl\.so\.4' >/dev/null; }
 
 missing=()
 missing_for_python() { packages_there || find_python >/dev/null || missing+=(python3 python3-venv); }

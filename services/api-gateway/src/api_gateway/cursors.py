@@ -64,7 +64,7 @@ class Cursors:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         plain = orjson.dumps([place.as_of, place.moment, place.after])
         sealed = self._cipher.encrypt(nonce, plain, walk.binding)
-        return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
+        return _text(nonce + sealed)
 
     def open(self, cursor: str, walk: Walk, *, moment: Moment | None) -> Place:
         """Where the page begins; ends the request when the cursor belongs to another walk.
@@ -73,6 +73,8 @@ class Cursors:
         """
         try:
             raw = base64.b64decode(cursor.encode() + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            if _text(raw) != cursor:  # bits of the last character that no byte needs
+                raise malformed(FOREIGN)
             plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], walk.binding)
         except (InvalidTag, ValueError, binascii.Error, UnicodeEncodeError):
             raise malformed(FOREIGN) from None
@@ -80,3 +82,7 @@ class Cursors:
         if moment is not None and moment.text != asked_for and moment.instant != as_of:
             raise malformed(Flaw("must be left out or unchanged beside a cursor", parameter="as_of"))
         return Place(as_of, asked_for, tuple(after))
+
+
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
