@@ -28,9 +28,9 @@ class MemorySettlements:
 
     # ---------------------------------------------------------------- settlements
 
-    def dirty(self, homes: Sequence[int], limit: int) -> list[Document]:
+    def dirty(self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = ()) -> list[Document]:
         found = [t for _, t in sorted(self._timelines.stored.items()) if "dirty" in t and t["home"] in homes]
-        return found[:limit]
+        return [t for t in found if t["organization_id"] not in besides][:limit]
 
     def of_patients(self, ids: Sequence[str]) -> list[Document]:
         return [self._timelines.stored[name] for name in ids if name in self._timelines.stored]

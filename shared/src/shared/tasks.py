@@ -1,6 +1,7 @@
-"""Ending a task for good."""
+"""Tasks that belong together, and ending one for good."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 AGAIN_SECONDS = 1.0
@@ -17,3 +18,14 @@ async def cancelled(*tasks: "asyncio.Task[Any]") -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+
+
+async def together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Runs them at once until one ends or fails, which ends all of them."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await cancelled(*tasks)

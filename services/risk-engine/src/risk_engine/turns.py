@@ -30,15 +30,17 @@ Write = Callable[[P], Coroutine[Any, Any, None]]
 
 
 def _lanes(work: Sequence[Document]) -> list[list[Document]]:
-    """The work in lanes of about the same length, each home in one: the patients of an organization touch the same
-    rollups, and follow each other."""
+    """The work in lanes of about the same length, each home in one, those with little first.
+
+    The patients of an organization touch the same rollups, and follow each other.
+    """
     homes: dict[int, list[Document]] = {}
     for one in work:
         homes.setdefault(one["home"], []).append(one)
-    lanes: list[list[Document]] = [[] for _ in range(LANES)]
+    lanes: list[list[list[Document]]] = [[] for _ in range(LANES)]
     for of_home in sorted(homes.values(), key=len, reverse=True):
-        min(lanes, key=len).extend(of_home)
-    return [lane for lane in lanes if lane]
+        min(lanes, key=lambda lane: sum(map(len, lane))).append(of_home)
+    return [[one for of_home in reversed(lane) for one in of_home] for lane in lanes if lane]
 
 
 class Turns:

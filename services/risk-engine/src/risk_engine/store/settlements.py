@@ -56,11 +56,17 @@ class MongoSettlementStore:
 
     # ---------------------------------------------------------------- what is to be settled
 
-    async def dirty(self, homes: Sequence[int], limit: int) -> list[dict[str, Any]]:
-        """Timelines that changed since they were settled, those that waited longest first: `_id` and `home`."""
-        query = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
-        found = self._timelines.find(query, {"home": 1}, sort=[("dirty", 1)], limit=limit, hint="dirty_by_home")
-        return await found.to_list()
+    async def dirty(self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Timelines that changed since they were settled, those that waited longest first.
+
+        `_id`, `home` and `organization_id` of each; none of the organizations `besides`.
+        """
+        query: dict[str, Any] = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
+        if besides:
+            query["organization_id"] = {"$nin": list(besides)}
+        hint = "dirty_by_organization" if besides else "dirty_by_home"
+        fields = {"home": 1, "organization_id": 1}
+        return await self._timelines.find(query, fields, sort=[("dirty", 1)], limit=limit, hint=hint).to_list()
 
     async def of_patients(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Timelines by `_id`."""

@@ -45,6 +45,11 @@ class MongoTimelineStore:
             partialFilterExpression={"dirty": {"$exists": True}},
         )
         await self._timelines.create_index(
+            [("home", 1), ("organization_id", 1), ("dirty", 1)],
+            name="dirty_by_organization",
+            partialFilterExpression={"dirty": {"$exists": True}},
+        )
+        await self._timelines.create_index(
             [("merged_into", 1)],
             name="merged_into",
             partialFilterExpression={"merged_into": {"$exists": True}},
