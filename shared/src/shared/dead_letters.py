@@ -25,6 +25,9 @@ _FRAME_BYTES = 8
 
 Publish = Callable[[Iterable[Outgoing]], Awaitable[object]]
 
+Failure = bytes | None
+"""The key of a record that failed unexpectedly; None: it did not."""
+
 
 class FailureLimitError(StatedError):
     """Most records fail by an error of our own code: setting them aside would lose good ones."""
@@ -52,18 +55,23 @@ class DeadLetter:
 
 
 class FailureLimit:
-    """Stops the consumer when of the last `window` records more than half failed unexpectedly."""
+    """Stops the consumer when of the last `window` records more than half failed unexpectedly, of several keys.
 
-    def __init__(self, window: int = 200) -> None:
+    What fails for the records of a few patients only lies with these patients, and the others go on.
+    """
+
+    def __init__(self, window: int = 200, keys: int = 5) -> None:
         self._window = window
-        self._failures: deque[bool] = deque(maxlen=window)
+        self._keys = keys
+        self._failures: deque[Failure] = deque(maxlen=window)
 
     def check(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> None:
         """Raises FailureLimitError when, with this batch, the limit is passed: set nothing aside."""
         window = self._with(records, dead)
-        if sum(window) * 2 > self._window:
+        failures = [failure for failure in window if failure is not None]
+        if len(failures) * 2 > self._window and len(set(failures)) >= self._keys:
             raise FailureLimitError(
-                f"of the last {len(window)} records {sum(window)} failed by an error of this program; "
+                f"of the last {len(window)} records {len(failures)} failed by an error of this program; "
                 "it stops, and nothing is lost"
             )
 
@@ -71,10 +79,10 @@ class FailureLimit:
         """Remembers a batch that is done: one that comes again must not count twice."""
         self._failures = self._with(records, dead)
 
-    def _with(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> deque[bool]:
+    def _with(self, records: Sequence[Record], dead: Sequence[DeadLetter]) -> "deque[Failure]":
         failed = {letter.record[:3] for letter in dead if letter.unexpected}
         window = self._failures.copy()
-        window.extend(record[:3] in failed for record in records)
+        window.extend((record.key or b"") if record[:3] in failed else None for record in records)
         return window
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord
@@ -26,6 +27,8 @@ _MAX_POLL_MS = 300_000
 _IDLE_POLL_MS = 25  # FastStream sleeps that long after an empty poll: it adds to the latency
 _FETCH_WAIT_MS = 50  # a partition's next fetch waits for the one under way: it, too, is latency
 
+_POSITION_SECONDS = 5.0
+
 OnBatch = Callable[["Batch"], Awaitable[None]]
 
 FEW, GATHERING_SECONDS = 100, 0.04
@@ -35,11 +38,15 @@ holds, and a steady trickle would come one by one."""
 _log = log_of("consumer")
 
 
+Offsets = dict[KafkaPartition, int]
+
+
 class Batch:
     """Records of several partitions, in order within each, and how to commit just them."""
 
-    def __init__(self, message: KafkaAckableMessage) -> None:
+    def __init__(self, message: KafkaAckableMessage, committed: Offsets) -> None:
         self._message = message
+        self._committed = committed
         raw = message.raw_message
         self.records: Sequence[Record] = [_record(one) for one in (raw if isinstance(raw, tuple) else (raw,))]
 
@@ -49,12 +56,13 @@ class Batch:
         Not `message.ack()`: it commits the position of every assigned partition, whatever was
         handled.
         """
-        offsets: dict[KafkaPartition, int] = {}
+        offsets: Offsets = {}
         for record in self.records:
             partition = KafkaPartition(record.topic, record.partition)
             offsets[partition] = max(offsets.get(partition, 0), record.offset + 1)
         consumer: Any = self._message.consumer
         await consumer.commit(offsets)
+        self._committed.update(offsets)
 
     def leave(self) -> None:
         """Keeps FastStream from committing more than `commit` did."""
@@ -79,6 +87,7 @@ class Subscription:
         self._group = group
         self._on_batch = on_batch
         self._asked = asked
+        self._committed: Offsets = {}
         self._broker = KafkaBroker(
             bootstrap_servers,
             client_id=client_id,
@@ -97,6 +106,7 @@ class Subscription:
             max_records=max_records,
             batch_timeout_ms=_IDLE_POLL_MS,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             ack_policy=AckPolicy.NACK_ON_ERROR,
             parser=self._parse,
             decoder=_whole_message,
@@ -132,9 +142,28 @@ class Subscription:
                 raise
             count = sum(len(records) for records in found.values())
             not_before = now() + GATHERING_SECONDS if 0 < count < FEW else 0.0
+            if not count:
+                await self._pass_what_is_no_record(consumer)
             return found
 
         consumer.getmany = getmany
+
+    async def _pass_what_is_no_record(self, consumer: Any) -> None:
+        """Commits behind the marks of transactions and what they took back: nobody waits for it.
+
+        Nothing is in hand now, so whatever lies before a partition's position is done.
+        """
+        behind: Offsets = {}
+        for partition in consumer.assignment():
+            end = consumer.highwater(partition)
+            if end is not None and self._committed.get(partition, 0) < end:
+                with suppress(TimeoutError, KafkaError):
+                    behind[partition] = await asyncio.wait_for(consumer.position(partition), _POSITION_SECONDS)
+        moved = {one: position for one, position in behind.items() if position > self._committed.get(one, 0)}
+        if moved:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(consumer.commit(moved), _POSITION_SECONDS)
+                self._committed.update(moved)
 
     async def stop(self) -> None:
         """Waits for the batch in hand, at most STOP_SECONDS, and leaves the group."""
@@ -157,7 +186,7 @@ class Subscription:
         return KafkaAckableMessage(body=b"", raw_message=records, consumer=consumer, message_id=str(records[0].offset))
 
     async def _on_message(self, message: KafkaAckableMessage) -> None:
-        await self._on_batch(Batch(message))
+        await self._on_batch(Batch(message, self._committed))
 
 
 async def _whole_message(message: KafkaAckableMessage) -> KafkaAckableMessage:

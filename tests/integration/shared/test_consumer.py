@@ -86,6 +86,20 @@ def committed(kafka_bootstrap: str, topic: Topic) -> Callable[[], Any]:
     return read
 
 
+@pytest.fixture
+def ends(kafka_bootstrap: str, topic: Topic) -> Callable[[], Any]:
+    async def read() -> int:
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap)
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic.name, number) for number in range(PARTITIONS)]
+            return sum((await consumer.end_offsets(partitions)).values())
+        finally:
+            await consumer.stop()
+
+    return read
+
+
 async def publish(producer: KeyedProducer, topic: Topic, count: int, first: int = 0, **more: Any) -> list[bytes]:
     values = [b"v%d" % number for number in range(first, first + count)]
     await producer.publish_all(Outgoing(topic.name, b"k%d" % (int(v[1:]) % 50), v, **more) for v in values)
@@ -112,6 +126,34 @@ async def test_all_records_are_handled_in_batches_and_committed(
     more = await publish(producer, topic, 10, first=3_000)
     await eventually(again.all_of(more))
     assert sorted(again.values) == sorted(more)
+
+
+async def test_what_a_transaction_took_back_is_not_handled_and_nothing_of_it_stays_behind(
+    start: Start, topic: Topic, kafka_bootstrap: str, committed: Callable[[], Any], ends: Callable[[], Any]
+) -> None:
+    handled = Handled()
+    await start(handled)
+    publisher = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, transactional_id=topic.name)
+    await publisher.start()
+    try:
+        await publisher.begin_transaction()
+        for number in range(40):
+            await publisher.send(topic.name, b"taken back", b"k%d" % number)
+        await publisher.abort_transaction()
+        async with publisher.transaction():
+            await publisher.send_and_wait(topic.name, b"told", b"k1")
+        await publisher.begin_transaction()
+        await publisher.send_and_wait(topic.name, b"open", b"k2")
+        await eventually(handled.all_of([b"told"]))
+        await publisher.abort_transaction()
+    finally:
+        await publisher.stop()
+
+    async def nothing_behind() -> None:
+        assert await committed() == await ends()
+
+    await eventually(nothing_behind)
+    assert handled.values == [b"told"]
 
 
 async def test_headers_that_are_no_text_harm_nobody(start: Start, topic: Topic, producer: KeyedProducer) -> None:

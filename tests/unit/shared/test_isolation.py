@@ -16,7 +16,7 @@ PATIENT = Patience(total=5, first=0.001, longest=0.002, between=0.001)
 
 
 def batch(count: int) -> list[Record]:
-    return [Record("t", 0, offset, b"k", str(offset).encode(), (), 0) for offset in range(count)]
+    return [Record("t", 0, offset, b"k%d" % offset, b"%d" % offset, (), 0) for offset in range(count)]
 
 
 @given(st.integers(1, 40), st.sets(st.integers(0, 39)))
@@ -104,6 +104,14 @@ def test_a_batch_that_comes_again_counts_once() -> None:
     limit.count(records, failing(records))
     with pytest.raises(FailureLimitError):
         limit.check(records, failing(records))
+
+
+def test_a_few_patients_of_whom_nothing_succeeds_do_not_stop_the_others() -> None:
+    limit = FailureLimit()
+    records = [record._replace(key=b"k%d" % (record.offset % 4)) for record in batch(1_000)]
+    limit.check(records, failing(records))
+    limit.count(records, failing(records))
+    limit.check(batch(1), failing(batch(1)))
 
 
 def test_records_that_break_rules_never_reach_the_limit() -> None:

@@ -38,8 +38,12 @@ class Told:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes in the store; the report's fields stand there twice."""
-        return 2 * len(self.report.canonical) + sum(60 + len(name) for _, name in self.named) + 200
+        """How many bytes it takes in the store, at most; the report's fields stand there twice."""
+        return 2 * _bytes(self.report.canonical) + sum(60 + _bytes(name) for _, name in self.named) + 300
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 History = Mapping[Identity, Told]
