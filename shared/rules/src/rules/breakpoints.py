@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from rules.activity import COMING_DAYS, RECENT_DAYS
 from rules.facts import Facts
 from rules.figures import FOURTEENTH_DAY
-from rules.instants import FOREVER
+from rules.instants import BEGINNING, FOREVER
 from rules.levels import FIRST_DAYS
 from rules.outreach import SILENCE_IS_FAILURE_AFTER, TWO_WAY
 from rules.score import DAYS_WITHOUT_CONTACT
@@ -19,9 +19,6 @@ from rules.settings import RuleSettings
 from rules.view import MESSAGED_RECENTLY_DAYS, MISSED_RECENTLY_DAYS, View
 
 MISSED_SHOWN_DAYS = 90
-
-BEGINNING = 0
-"""Before every fact."""
 
 
 def dated_instants(facts: Facts) -> set[int]:

@@ -13,7 +13,10 @@ from zoneinfo import ZoneInfo
 from rules.instants import FIRST_YEAR, LAST_YEAR, SECOND, from_datetime, to_datetime
 
 _QUARTER = 900 * SECOND
-"""Offsets from UTC, and so midnights, lie at quarters of an hour: one answer serves a quarter."""
+"""Midnights mostly lie at quarters of an hour: there one answer serves a quarter."""
+
+_SEVERAL = 0
+"""The answer for a quarter in which a day ends, or clocks change: local times before 1972, and a few since."""
 
 _DAY = 86_400 * SECOND
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -54,7 +57,7 @@ class Calendar:
 
     def day(self, instant: int) -> int:
         """The local day of an instant."""
-        return self._days[instant // _QUARTER]
+        return self._days[instant // _QUARTER] or self._day(instant)
 
     def hour(self, instant: int) -> int:
         """The local hour of an instant, 0 to 23."""
@@ -69,7 +72,11 @@ class Calendar:
         return self.start(day + 1) - 1
 
     def _day_of_quarter(self, quarter: int) -> int:
-        instant = quarter * _QUARTER
+        first, last = quarter * _QUARTER, (quarter + 1) * _QUARTER - 1
+        day = self._day(first)
+        return day if day == self._day(last) and self.offset(first) == self.offset(last) else _SEVERAL
+
+    def _day(self, instant: int) -> int:
         return (instant + self.offset(instant)) // _DAY + _EPOCH_ORDINAL
 
     def _first_instant(self, day: int) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, TypeVar
 
-from rules.breakpoints import BEGINNING, dated_instants, day_figure_instants, followup_passes, state_instants
+from rules.breakpoints import dated_instants, day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
 from rules.figures import DayFigures, Item, activity_figures, day_items, standing_figures
-from rules.instants import FOREVER
+from rules.instants import BEGINNING, FOREVER
 from rules.settings import RuleSettings
 from rules.view import View
 

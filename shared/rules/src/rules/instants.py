@@ -46,6 +46,9 @@ def to_datetime(instant: int) -> datetime:
     return _EPOCH + timedelta(microseconds=instant)
 
 
+BEGINNING = from_datetime(datetime(FIRST_YEAR - 1, 1, 1, tzinfo=UTC))
+"""Before every fact, and an instant that a calendar can show."""
+
 _FIRST = from_datetime(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
 _BEHIND = from_datetime(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
 
