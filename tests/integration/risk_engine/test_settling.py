@@ -1,23 +1,27 @@
 """Two settlers of one organization on a real database: what the simulator found, on the stores themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from risk_engine.changes import Change
-from risk_engine.settling import Settler
+from risk_engine.computing import Outcome, Work, in_a_thread
+from risk_engine.settling import CROWD, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
+from risk_engine.turns import BATCH
 from rules.instants import DAY, parse_instant
 from shared.clock import SystemClock
 from shared.mongo import DatabaseClient, open_database_client
 from shared.organizations import ClinikoAccess, Organization, OrganizationDirectory, OrganizationSettings
 from shared.rollups import ROLLUPS
-from shared.timelines import DATABASE, home_partition
+from shared.tasks import cancelled
+from shared.timelines import DATABASE, Merged, home_partition
+from support.eventually import eventually
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
 
@@ -60,7 +64,7 @@ class Clinic:
         self._id = organization
         self._database = client[DATABASE]
         self._timelines = MongoTimelineStore(self._database, SystemClock(), client.with_transaction)
-        self._homes = [home_partition(organization)]
+        self.homes = [home_partition(organization)]
 
     async def open(self) -> None:
         await self._timelines.create_indexes()
@@ -79,15 +83,15 @@ class Clinic:
         await self._client["reengage"]["organizations"].delete_one({"_id": self._id})
         await self.purge()
 
-    def settler(self, store: MongoSettlementStore | None = None) -> Settler:
+    def settler(self, store: MongoSettlementStore | None = None, **more: Any) -> Settler:
         directory = OrganizationDirectory(self._client["reengage"]["organizations"])
         standings = MongoStandingStore(self._database)
         settlements = store or MongoSettlementStore(self._client)
-        return Settler(settlements, standings, directory, SystemClock(), lambda: self._homes)
+        return Settler(settlements, standings, directory, SystemClock(), lambda: self.homes, **more)
 
     async def settle(self, settler: Settler | None = None) -> None:
         settler = settler or self.settler()
-        while await settler.settle_dirty(self._homes):
+        while await settler.settle_dirty(self.homes):
             pass
 
     async def contact(self, patient: str, version: int, into: str | None = None) -> None:
@@ -96,6 +100,15 @@ class Clinic:
         if into is not None:
             fact |= {"merged_at": NOW - 30 * DAY, "merged_into": into}
         await self._timelines.fold([Change(self._id, patient, "contact", fact["v"], fact, survivor)])
+
+    async def contacts(self, count: int) -> None:
+        """So many patients, folded at once."""
+        fact = {"v": "1", "created_at": NOW - 300 * DAY, "updated_at": NOW, "name": "x"}
+        await self._timelines.fold([Change(self._id, f"p{n}", "contact", "1", fact) for n in range(count)])
+
+    async def assessed(self) -> int:
+        """How many patients have an assessment."""
+        return len(await self._database["assessments"].find({"scope": f"{self._id}|1"}, {"_id": 1}).to_list())
 
     async def visit(self, patient: str, version: int, days_ago: int) -> None:
         starts_at = NOW - days_ago * DAY
@@ -143,7 +156,7 @@ async def test_a_settler_that_stood_still_does_not_undo_a_merge(client: Database
     await clinic.settle()
     await clinic.visit("survivor", 2, 80)
     store = GatedStore(client)
-    late = asyncio.create_task(clinic.settler(store).settle_dirty(clinic._homes))
+    late = asyncio.create_task(clinic.settler(store).settle_dirty(clinic.homes))
     await store.has_read.wait()
     await clinic.contact("loser", 2, into="survivor")
     await clinic.visit("loser", 2, 5)
@@ -213,3 +226,35 @@ async def test_what_is_folded_after_a_removal_goes_with_the_next_look(clinic: Cl
     await clinic.contact("p", 2)  # by an engine that had not heard of it
     await clinic.purge()
     assert await clinic.timelines() == {}
+
+
+async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
+    client: DatabaseClient, clinic: Clinic, unique_name: str
+) -> None:
+    large = Clinic(client, f"{unique_name}_large")
+    backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def compute(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Outcome]:
+        if len(work) > CROWD:
+            backlog_under_way.set()
+            await goes_on.wait()
+        return await in_a_thread(work, merged, as_of=as_of, with_contribution=with_contribution)
+
+    async def all_of(of: Clinic, count: int) -> None:
+        assert await of.assessed() == count
+
+    await large.open()
+    await large.contacts(BATCH)
+    clinic.homes += large.homes
+    running = asyncio.create_task(clinic.settler(compute=compute).run())
+    try:
+        await asyncio.wait_for(backlog_under_way.wait(), 30)
+        await clinic.contacts(3)
+        await eventually(lambda: all_of(clinic, 3), within=30)
+        assert await large.assessed() < BATCH
+        goes_on.set()
+        await eventually(lambda: all_of(large, BATCH), within=60)
+    finally:
+        goes_on.set()
+        await cancelled(running)
+        await large.close()
