@@ -49,7 +49,7 @@ async def reads(stack: Stack, *, quick: bool) -> list[Figure]:
 
     def ask(*organizations: str) -> list[Found]:
         clients = {name: Client(stack.settings.gateway_port, name, tokens[name]) for name in organizations}
-        asked = _all(clients, count)
+        asked = all_answers(clients, count)
         for client in clients.values():
             client.close()
         return [{kind: taken[name] for kind, taken in asked.items()} for name in organizations]
@@ -69,14 +69,15 @@ async def reads(stack: Stack, *, quick: bool) -> list[Figure]:
     figures += _compared(f"{all_of_large:,} among a million, against {sizes[SMALL]:,} there", among_small, among_large)
     figures += _compared(f"{sizes[BASE]:,} among a million, against {sizes[SMALL]:,} there", among_small, among_one)
     figures.append(_flat("gateway's memory then", memory, resident_megabytes(gateway)))
-    figures += _absolute(among_large)
-    figures += _past_lists(Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed)
+    figures += absolute("largest organization", among_large)
+    figures += past_lists(Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed)
     figures.append(plain("gateway's memory after reading a past day's whole lists", resident_megabytes(gateway), " MB"))
     figures += _sizes(stack)
     return figures + await midnight.midnight(stack, quick=quick)
 
 
-def _all(clients: dict[str, Client], count: int) -> dict[str, dict[str, Taken]]:
+def all_answers(clients: dict[str, Client], count: int) -> dict[str, dict[str, Taken]]:
+    """What each kind of answer takes each client, now and for a past day."""
     day = (datetime.now(UTC).date() - timedelta(days=PAST)).isoformat()
     found = {}
     for name, (path, parameters) in SUMS.items():
@@ -110,15 +111,17 @@ def _flat(name: str, before: float, after: float) -> Figure:
     return Figure(name, f"{before:.0f} → {after:.0f} MB", "flat", after <= before * 1.2 + 20)
 
 
-def _absolute(found: Found) -> list[Figure]:
+def absolute(what: str, found: Found) -> list[Figure]:
+    """Each kind of answer against its target."""
     figures = []
     for name, taken in found.items():
         bound = LIST_MS if name in LISTS else SUMS_MS
-        figures.append(at_most(f"largest organization, {name} (p99 {taken.p99:.1f} ms)", taken.median, bound, " ms"))
+        figures.append(at_most(f"{what}, {name} (p99 {taken.p99:.1f} ms)", taken.median, bound, " ms"))
     return figures
 
 
-def _past_lists(client: Client, patients: int) -> list[Figure]:
+def past_lists(client: Client, patients: int) -> list[Figure]:
+    """The first page of a past day, when nobody asked for that day before; ends the connection."""
     spent = []
     for days in (PAST, 2 * PAST):
         day = (datetime.now(UTC).date() - timedelta(days=days)).isoformat()

@@ -17,15 +17,31 @@ from bench.reads import reads  # noqa: E402
 from bench.report import Figure, Report  # noqa: E402
 from bench.scale_out import clinics, scale_out  # noqa: E402
 from bench.stack import Stack, running  # noqa: E402
+from bench.vitoria import vitoria  # noqa: E402
 
-Section = Callable[..., Coroutine[Any, Any, list[Figure]]]
+Section = Callable[..., list[Figure]]
+
+
+def _on_a_stack(measure: Callable[..., Coroutine[Any, Any, list[Figure]]]) -> Section:
+    """Measures on a stack of its own: servers, and the services that it starts itself."""
+
+    async def measured(stack: Stack, quick: bool) -> list[Figure]:
+        return await measure(stack, quick=quick)
+
+    def section(*, quick: bool) -> list[Figure]:
+        with running() as stack:
+            return asyncio.run(measured(stack, quick))
+
+    return section
+
 
 SECTIONS: dict[str, Section] = {
-    "consumption": consumption,
-    "freshness": freshness,
-    "scale-out": scale_out,
-    "clinics": clinics,
-    "reads": reads,
+    "consumption": _on_a_stack(consumption),
+    "freshness": _on_a_stack(freshness),
+    "scale-out": _on_a_stack(scale_out),
+    "clinics": _on_a_stack(clinics),
+    "reads": _on_a_stack(reads),
+    "vitoria": vitoria,
 }
 
 
@@ -45,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         section_began = time.monotonic()
         print(f"{name} …", file=sys.stderr)
-        report.sections[name] = run_section(SECTIONS[name], quick=asked.quick)
+        report.sections[name] = SECTIONS[name](quick=asked.quick)
         report.seconds[name] = time.monotonic() - section_began
         for figure in report.sections[name]:
             print(figure.line(), file=sys.stderr)
@@ -55,16 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for missed in report.missed():
         print(f"missed: {missed}", file=sys.stderr)
     return 1 if report.missed() and not asked.quick else 0
-
-
-def run_section(section: Section, *, quick: bool) -> list[Figure]:
-    """The figures of one section, measured on a stack of its own."""
-    with running() as stack:
-        return asyncio.run(_measured(section, stack, quick))
-
-
-async def _measured(section: Section, stack: Stack, quick: bool) -> list[Figure]:
-    return await section(stack, quick=quick)
 
 
 if __name__ == "__main__":

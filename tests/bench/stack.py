@@ -154,5 +154,10 @@ def _family(pid: int) -> list[int]:
 
 def resident_megabytes(process: Process) -> float:
     """Memory that a process and those it started hold."""
-    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(process.pid))
+    return resident_megabytes_of(process.pid)
+
+
+def resident_megabytes_of(process: int) -> float:
+    """The same, by its id."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _family(process))
     return pages * PAGE / 2**20
