@@ -1,6 +1,7 @@
 """What the logs say: JSON lines on standard output, of listed keys only, never of patients."""
 
 import logging
+import math
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -92,6 +93,7 @@ def configure_logs(service: str, instance: str, level: str = "info") -> None:
             _with(service=service, instance=instance),
             _tell_of_exceptions,
             _allow_listed,
+            _in_json,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -144,6 +146,14 @@ def _allow_listed(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[st
         del line[key]
     if unlisted:
         line["dropped"] = len(unlisted)
+    return line
+
+
+def _in_json(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Numbers that JSON does not know, as text."""
+    for key, value in line.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            line[key] = str(value)
     return line
 
 

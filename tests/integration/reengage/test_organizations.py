@@ -69,6 +69,14 @@ def test_a_key_that_is_not_taken_is_not_stored(
     assert cliniko.key not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("reset", ["nan", "inf", "-5", "soon"])
+def test_an_odd_end_of_the_wait_that_cliniko_tells_is_a_minute(
+    added: Callable[..., Any], cliniko: Any, reset: str
+) -> None:
+    cliniko.status, cliniko.headers = 429, {"x-ratelimit-reset": reset}
+    assert "try again in 60 s" in added("org_a").err
+
+
 def test_what_is_no_cliniko_is_told_so(added: Callable[..., Any], cliniko: Any) -> None:
     cliniko.body = b"<html>Hello</html>"
     assert "does not answer as Cliniko does" in added("org_a").err

@@ -130,14 +130,39 @@ async def test_it_follows_the_next_link_as_given_with_credentials_of_its_own():
         "https://api.au1.cliniko.com/v2/patients",
         "/v1/patients?page=2",
         "https://[broken/v1/",
-        17,
+        f"{BASE}/../admin/zzz",
+        f"{BASE}/patients/../../admin",
+        f"{BASE}/..",
+        f"{BASE}/./patients",
+        f"{BASE}/%2e%2e/admin",
+        f"{BASE}/%2E./admin",
+        f"{BASE}/%252e%252e/admin",
+        f"{BASE}/..%2fadmin",
+        f"{BASE}/..\\admin",
+        f"{BASE}/%5c..%5cadmin",
+        f"{BASE}//evil.example/patients",
+        f"{BASE}/patients;/../../admin?page=2",
     ],
 )
 async def test_a_next_link_that_leads_elsewhere_is_not_followed(url: Any):
     world = World(in_turn(listed({"id": "1"}, next_url=url)))
-    with pytest.raises(ForeignLinkError):
+    with pytest.raises(ForeignLinkError, match="outside of"):
         await world.items()
     assert len(world.asked) == 1
+
+
+@pytest.mark.parametrize("url", [17, f"{BASE}/patients?page=\x01", f"{BASE}/patients\n", f"{BASE}/{'x' * 70_000}"])
+async def test_a_next_link_that_is_no_url_is_told_as_that(url: Any):
+    world = World(in_turn(listed({"id": "1"}, next_url=url)))
+    with pytest.raises(ForeignLinkError, match="a page of /patients links to a next page that is no URL"):
+        await world.items()
+    assert len(world.asked) == 1
+
+
+async def test_a_next_link_may_ask_whatever_it_likes():
+    url = f"{BASE}/individual_appointments?q%5B%5D=a:..%2f..&page=2#../x"
+    world = World(in_turn(listed({"id": "1"}, next_url=url), listed({"id": "2"})))
+    assert await world.items() == [{"id": "1"}, {"id": "2"}]
 
 
 async def test_a_next_link_that_leads_in_a_circle_ends():
@@ -202,6 +227,10 @@ async def test_trouble_that_lasts_is_given_up():
         ({"retry-after": "7"}, 7),
         ({"x-ratelimit-reset": "soon", "retry-after": "7"}, 7),
         ({}, 60),
+        *(({"x-ratelimit-reset": odd, "retry-after": "7"}, 7) for odd in ("nan", "inf", "-inf", "-5", "1e999", "")),
+        *(({"x-ratelimit-reset": odd, "retry-after": odd}, 60) for odd in ("nan", "inf", "-inf", "-5", "NaN")),
+        ({"x-ratelimit-reset": str(NOW + 30), "date": "Fri, 31 Dec 9999 23:59:59 -2359"}, 30),
+        ({"x-ratelimit-reset": str(NOW + 30), "date": "Fri, 15 Jan 2027 09:00:00 +9999999999999999"}, 30),
         ({"x-ratelimit-reset": str(NOW - 30)}, 0),
         ({"x-ratelimit-reset": str(NOW + 100_000)}, 120),
         ({"x-ratelimit-reset": str(NOW + 3_630), "date": "Fri, 15 Jan 2027 09:00:00 GMT"}, 30),

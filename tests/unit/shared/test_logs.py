@@ -39,6 +39,12 @@ def test_a_line_is_json_with_its_origin(lines: Any) -> None:
     }
 
 
+def test_a_number_that_json_does_not_know_is_text(lines: Any) -> None:
+    log_of("sums").info("summed", waited=float("nan"), seconds=float("-inf"), milliseconds=0.5)
+    (line,) = lines()
+    assert (line["waited"], line["seconds"], line["milliseconds"]) == ("nan", "-inf", 0.5)
+
+
 def test_keys_that_are_not_listed_are_dropped_and_counted(lines: Any) -> None:
     log_of("sums").info("summed", phone=PHONE, name="Kim", count=1)
     (line,) = lines()

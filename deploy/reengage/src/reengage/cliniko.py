@@ -140,9 +140,10 @@ def _is_object(answer: httpx.Response) -> bool:
 
 def _told_pause(answer: httpx.Response, control: Control) -> float:
     try:
-        told = float(answer.headers["x-ratelimit-reset"]) - control.clock.now() / 1_000_000
+        reset = float(answer.headers["x-ratelimit-reset"])
     except (KeyError, ValueError):
-        told = 60.0
+        reset = math.nan
+    told = reset - control.clock.now() / 1_000_000 if math.isfinite(reset) and reset >= 0 else 60.0
     return min(max(told, 1.0), LONGEST_TOLD_PAUSE_SECONDS)
 
 

@@ -1,5 +1,6 @@
 """What an answer of Cliniko means, by its status; no body is trusted to be JSON."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,10 +43,15 @@ def body_of(response: httpx.Response, path: str) -> Mapping[str, Any]:
 
 
 def told_pause(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait after a 429: X-RateLimit-Reset, else Retry-After, else a minute."""
+    """Seconds to wait after a 429: X-RateLimit-Reset, else Retry-After, else a minute; below 0 when it is over.
+
+    A header that is no finite number from 0 on counts as none.
+    """
     for name, since in (("x-ratelimit-reset", now), ("retry-after", 0.0)):
         try:
-            return float(headers[name]) - since
+            told = float(headers[name])
         except (KeyError, ValueError):
             continue
+        if math.isfinite(told) and told >= 0:
+            return told - since
     return 60.0

@@ -5,6 +5,7 @@ Facts about the API and how sure they are: reference cliniko-api.md, sections 1 
 
 import asyncio
 import random
+import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from ingestor.errors import (
     NotThereError,
     UnavailableError,
 )
-from rules.instants import SECOND, from_datetime
+from rules.instants import SECOND, from_datetime, plausible
 from shared.clock import Clock
 from shared.logs import log_of
 
@@ -42,6 +43,10 @@ ATTEMPTS_WHEN_BUSY = 10
 
 LONGEST_TOLD_PAUSE_SECONDS = 120.0
 """No wait that Cliniko asks for is believed beyond this."""
+
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/?")
+"""No list of Cliniko's needs more. Segments of dots, escapes and backslashes could lead out of the API: who resolves
+which of them, and when, differs between clients, proxies and servers."""
 
 _log = log_of("cliniko")
 
@@ -160,15 +165,20 @@ class Cliniko:
         url = links.get("next") if isinstance(links, Mapping) else None
         if not url:
             return None
-        if not isinstance(url, str) or not self._is_ours(url):
+        if not isinstance(url, str) or not _is_url(url):
+            raise ForeignLinkError(f"a page of {path} links to a next page that is no URL")
+        if not self._is_ours(url):
             raise ForeignLinkError(f"a page of {path} links to a next one outside of {self._base}")
         return url
 
     def _is_ours(self, url: str) -> bool:
         try:
-            return _origin(url) == self._origin and url.startswith(f"{self._base}/")
+            if _origin(url) != self._origin or not url.startswith(f"{self._base}/"):
+                return False
         except ValueError:
             return False
+        below = url.removeprefix(self._base).partition("?")[0].partition("#")[0]
+        return _PLAIN_PATH.fullmatch(below) is not None
 
     async def _get(self, url: str, path: str) -> _Answer:
         """What Cliniko answers; waits and tries again where that may help.
@@ -204,8 +214,8 @@ class Cliniko:
 
     def _note_time(self, response: httpx.Response) -> None:
         try:
-            self.server_time = from_datetime(parsedate_to_datetime(response.headers["date"]))
-        except (KeyError, ValueError, TypeError):
+            self.server_time = plausible(from_datetime(parsedate_to_datetime(response.headers["date"])))
+        except (KeyError, ValueError, TypeError, OverflowError):
             self.server_time = None
 
     async def _wait_as_told(self, response: httpx.Response, path: str) -> None:
@@ -230,6 +240,14 @@ def _gave_up(fault: Exception, path: str) -> UnavailableError:
 
 def _url(url: str, pairs: Sequence[tuple[str, str]]) -> str:
     return str(httpx.URL(url, params=pairs))
+
+
+def _is_url(text: str) -> bool:
+    try:
+        httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return True
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

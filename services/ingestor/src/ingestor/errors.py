@@ -6,7 +6,7 @@
       NotThereError        404: no such record, or a list that this account does not have
       NotFilterableError   400: this list does not take this question
       UnavailableError     5xx, 429, timeouts, nonsense, after all retries: later again
-      ForeignLinkError     a page says that the next one is elsewhere: never followed
+      ForeignLinkError     a page says that the next one is elsewhere, or where no URL leads: never followed
     LeaseLostError         another ingestor may be using the key by now: drop everything at once
 
 No message holds a value of a record, a record's id, a key or a query.
@@ -49,7 +49,7 @@ class UnavailableError(ClinikoError, TransientError):
 
 
 class ForeignLinkError(ClinikoError):
-    """The link to the next page leads to another host or out of the API."""
+    """The link to the next page leads to another host or out of the API, or is no URL."""
 
 
 class LeaseLostError(StatedError):
