@@ -334,6 +334,17 @@ def test_rotating_seals_every_key_anew(added: Callable[..., Any], reengage: Any,
     assert again.json["unchanged"] == ["org_a"]
 
 
+def test_another_sealing_key_of_the_same_id_is_told_when_rotating(reengage: Any, org_a: str, stack: Any) -> None:
+    before = stored(stack, org_a)
+    other = reengage("key", "rotate", "--json", REENGAGE_ENCRYPTION_KEYS=K1)
+    assert other.status == 1
+    assert (other.json["resealed"], other.json["unchanged"]) == ([], [])
+    assert [failed["organization_id"] for failed in other.json["failed"]] == [org_a]
+    assert f"the API key of {org_a} was sealed with another key than 'k1'" in other.err
+    assert "1 API keys could not be opened: put what sealed them back" in other.err
+    assert stored(stack, org_a) == before
+
+
 def test_a_lost_sealing_key_is_survived_with_the_api_key_given_anew(
     reengage: Any, org_a: str, stack: Any, cliniko: Any
 ) -> None:

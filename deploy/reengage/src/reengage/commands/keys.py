@@ -42,7 +42,11 @@ def rotate(as_json: AsJson = False) -> None:
     if told["failed"]:
         for failed in told["failed"]:
             say(f"  {failed['error']}")
-        stop(f"{len(told['failed'])} API keys could not be opened", FAILED)
+        stop(
+            f"{len(told['failed'])} API keys could not be opened: put what sealed them back into REENGAGE_ENCRYPTION_KEYS"
+            " (a new entry needs an id of its own), or give them anew with `reengage org set-key`",
+            FAILED,
+        )
 
 
 async def _rotate() -> dict[str, Any]:
@@ -55,6 +59,8 @@ async def _rotate() -> dict[str, Any]:
         told: dict[str, Any] = {"active": sealer.active_id, "resealed": [], "unchanged": [], "failed": []}
         for organization in await use.load_all(control):
             try:
+                # Its id alone says too little: another sealing key may have it.
+                sealer.open(organization.cliniko.key, organization_id=organization.id)
                 done = "resealed" if await use.reseal(control, organization, sealer) else "unchanged"
                 told[done].append(organization.id)
             except SealError as fault:
