@@ -3,7 +3,8 @@
 import logging
 import math
 import sys
-from collections.abc import Mapping, MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -52,6 +53,7 @@ ALLOWED_KEYS = frozenset(
         "reasons",
         "records",
         "remaining",
+        "repeated",
         "request_id",
         "resource",
         "revision",
@@ -81,8 +83,16 @@ ALLOWED_KEYS = frozenset(
 # Of foreign code only these write messages without values of records.
 _TRUSTED_LOGGERS = ("aiokafka", "uvicorn.error", "faststream")
 
+REPEATED_AFTER_SECONDS = 30.0
+"""How often the same line of foreign code is let through: while Kafka is away, aiokafka writes a hundred a second."""
 
-def configure_logs(service: str, instance: str, level: str = "info") -> None:
+REMEMBERED_LINES = 500
+"""Of foreign code; more different ones are not told apart from new ones."""
+
+
+def configure_logs(
+    service: str, instance: str, level: str = "info", *, monotonic: Callable[[], float] = time.monotonic
+) -> None:
     """Makes structlog and the standard library write JSON lines of this service to stdout."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -101,7 +111,7 @@ def configure_logs(service: str, instance: str, level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers = [_ToStructlog()]
+    root.handlers = [_ToStructlog(_Repetitions(monotonic))]
     root.setLevel(logging.WARNING)
     for name in list(logging.root.manager.loggerDict):
         foreign = logging.getLogger(name)
@@ -171,11 +181,44 @@ class _Stdout:
     debug = info = warning = error = critical = msg
 
 
+class _Repetitions:
+    """Which lines were written a moment ago; a line is the same whatever its arguments."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._written: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def left_out(self, line: tuple[object, ...]) -> int | None:
+        """How many were left out since the last one that was written; None: leave this one out, too."""
+        now = self._monotonic()
+        written_at, left_out = self._written.get(line, (-math.inf, 0))
+        if now - written_at < REPEATED_AFTER_SECONDS:
+            self._written[line] = (written_at, left_out + 1)
+            return None
+        self._written.pop(line, None)
+        if len(self._written) >= REMEMBERED_LINES:
+            del self._written[next(iter(self._written))]  # the one that was written longest ago
+        self._written[line] = (now, 0)
+        return left_out
+
+
 class _ToStructlog(logging.Handler):
-    """Hands lines of the standard library over, without what could be a value."""
+    """Hands lines of the standard library over, without what could be a value, and not again and again."""
+
+    def __init__(self, repetitions: _Repetitions) -> None:
+        super().__init__()
+        self._repetitions = repetitions
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage() if record.name.startswith(_TRUSTED_LOGGERS) else str(record.msg)
-        structlog.get_logger(module=record.name).log(
-            record.levelno, text.splitlines()[0][:500] if text else "", exc_info=record.exc_info
-        )
+        template = _first_line(str(record.msg))
+        fault = type(record.exc_info[1]) if record.exc_info else None
+        left_out = self._repetitions.left_out((record.name, record.levelno, template, fault))
+        if left_out is None:
+            return
+        text = _first_line(record.getMessage()) if record.name.startswith(_TRUSTED_LOGGERS) else template
+        repeated = {"repeated": left_out} if left_out else {}
+        structlog.get_logger(module=record.name).log(record.levelno, text, exc_info=record.exc_info, **repeated)
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0][:500] if text else ""

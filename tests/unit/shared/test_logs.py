@@ -9,16 +9,29 @@ import pytest
 import structlog
 
 from shared.faults import StatedError
-from shared.logs import configure_logs, log_of
+from shared.logs import REMEMBERED_LINES, REPEATED_AFTER_SECONDS, configure_logs, log_of
 
 PHONE = "+61400111222"
 
 
+class FakeMonotonic:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def monotonic() -> FakeMonotonic:
+    return FakeMonotonic()
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str], monotonic: FakeMonotonic) -> Iterator[Any]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    configure_logs("risk-engine", "risk-engine-1")
+    configure_logs("risk-engine", "risk-engine-1", monotonic=monotonic)
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     root.handlers, root.level = handlers, level
     structlog.reset_defaults()
@@ -77,3 +90,50 @@ def test_foreign_code_is_heard_from_warning_on_without_its_arguments(lines: Any)
     told = lines()
     assert [line["event"] for line in told] == ["refused %s", "node 1 is away"]
     assert PHONE not in json.dumps(told)
+
+
+def test_a_line_of_foreign_code_that_comes_again_and_again_is_written_seldom(
+    lines: Any, monotonic: FakeMonotonic
+) -> None:
+    away = logging.getLogger("aiokafka")
+    for number in range(120):
+        away.error("Unable connect to node with id %s: %s", number, "refused")
+        away.error("Unable to update metadata from %s", [number])
+    monotonic.now += REPEATED_AFTER_SECONDS - 0.1
+    away.error("Unable connect to node with id %s: %s", 120, "refused")
+    monotonic.now += 0.1
+    for number in range(121, 130):
+        away.error("Unable connect to node with id %s: %s", number, "refused")
+    told = [(line["event"], line.get("repeated")) for line in lines()]
+    assert told == [
+        ("Unable connect to node with id 0: refused", None),
+        ("Unable to update metadata from [0]", None),
+        ("Unable connect to node with id 121: refused", 120),
+    ]
+
+
+def test_lines_that_differ_in_more_than_arguments_are_all_written(lines: Any) -> None:
+    for name in ("aiokafka", "asyncio"):
+        logging.getLogger(name).error("failed")
+        logging.getLogger(name).warning("failed")
+        for fault in (ValueError(PHONE), KeyError(PHONE), ValueError()):
+            logging.getLogger(name).error("failed", exc_info=fault)
+    told = [(line["module"], line["level"], line.get("error")) for line in lines()]
+    expected = [("error", None), ("warning", None), ("error", "ValueError"), ("error", "KeyError")]
+    assert told == [(name, *rest) for name in ("aiokafka", "asyncio") for rest in expected]
+
+
+def test_our_own_lines_are_all_written(lines: Any) -> None:
+    for _ in range(50):
+        log_of("sums").warning("trying again")
+    assert [line["event"] for line in lines()] == ["trying again"] * 50
+
+
+def test_of_lines_that_never_come_again_few_are_remembered(lines: Any) -> None:
+    foreign = logging.getLogger("somewhere")
+    foreign.warning("the first")
+    for number in range(REMEMBERED_LINES):
+        foreign.warning(f"number {number}")
+    foreign.warning("the first")
+    foreign.warning("number 499")
+    assert [line["event"] for line in lines()][-2:] == ["number 499", "the first"]
