@@ -8,6 +8,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api_gateway.errors import BAD_REQUEST, HEADERS_TOO_LARGE, MEDIA_TYPE, Kind, problem_body
@@ -31,6 +32,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._stopping = False
         self._ended = False
+        self._at_work: RequestResponseCycle | None = None
+        self._last_words: Kind | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Bounds the number of connections, and the wait for the first request."""
@@ -71,7 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
         Closing at once would reset the connection, and the client would never read the answer.
         """
         super().on_response_complete()
-        if not self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._last_words is not None and self._idle():
+            self._say(self._last_words)
+        elif not self._in_head and not self._ended:
             self._expect_progress()
 
     def on_message_complete(self) -> None:
@@ -109,8 +116,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _idle(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's annotation hides that there is none at first
-        return cycle is None or cycle.response_complete
+        return self._at_work is None or self._at_work.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._at_work = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _expect_progress(self) -> None:
         self._forget_deadline()
@@ -122,6 +132,27 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _end_with(self, kind: Kind) -> None:
+        """Reads no more, and says why after the answers to the whole requests that came before."""
+        self._ended = True
+        if not self.flow.write_paused:
+            self._forget_deadline()
+        if not self._idle() and self.cycle.more_body and not self.cycle.response_started:
+            self._give_up(self.cycle)
+        if self._idle():
+            self._say(kind)
+        else:
+            self._last_words = kind
+
+    def _give_up(self, cycle: RequestResponseCycle) -> None:
+        """Of a request whose body goes wrong: nobody answers it any more."""
+        if cycle is not self._at_work:
+            self.pipeline.popleft()  # the newest
+            return
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self._at_work = None
+
+    def _say(self, kind: Kind) -> None:
         body = problem_body(kind)
         headers = {
             "content-type": MEDIA_TYPE,
@@ -133,7 +164,6 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(f"HTTP/1.1 {kind.status} {kind.title}\r\n{lines}\r\n".encode() + body)
         self.transport.write_eof()
-        self._ended = True
         self._expect_progress()
 
 
