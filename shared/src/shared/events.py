@@ -7,7 +7,17 @@ ignored. Models are the source of the JSON Schemas in `contracts/`.
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from rules.calendar import plausible_day
 from rules.instants import format_instant, parse_instant, plausible
@@ -57,7 +67,12 @@ class Version(Contract):
     @property
     def order(self) -> str:
         """Text that sorts as the versions do."""
-        return f"{self.updated_at:020d}.{self.read_at:020d}"
+        return f"{_sortable(self.updated_at)}.{_sortable(self.read_at)}"
+
+
+def _sortable(instant: int) -> str:
+    """Twenty characters; of a negative number what is left to the smallest, behind a sign that sorts before digits."""
+    return f"{instant:020d}" if instant >= 0 else f"-{10**19 + instant:019d}"
 
 
 class FromCliniko(OfPatient):
@@ -149,40 +164,8 @@ class RecallLeft(FromCliniko):
     recall_id: Id
 
 
-class OutreachEvent(Contract):
-    """One report about a message, as its publisher told it."""
-
-    source: str
-    event_id: str
-    at: Instant
-    outcome: str
-    attempt_id: str | None = None
-    campaign: str | None = None
-    reason: str | None = None
-    staff: str | None = None
-
-
-class MessageChanged(OfPatient):
-    """A message with all that is known of it; empty `events`: all of them were withdrawn.
-
-    `revision` grows with every change of the patient's outreach at the tracker.
-    """
-
-    revision: int
-    channel: Literal["sms", "email", "phone"]
-    message_id: str
-    events: tuple[OutreachEvent, ...]
-
-
-class TreatmentChanged(OfPatient):
-    """A treatment outcome as reported by another system; an empty one: the report was withdrawn."""
-
-    revision: int
-    source: str
-    event_id: str
-    at: Instant
-    outcome: str
-
+Revision = Annotated[int, Field(ge=0, le=2**53)]
+"""Grows by one with every change; no larger than what every reader of JSON takes for a whole number."""
 
 Channel = Literal["sms", "email", "phone"]
 
@@ -199,6 +182,65 @@ OUTCOMES: dict[str, tuple[str, ...]] = {
     ),
 }
 """Outcomes that a publisher may report, by channel (definitions.md, Outreach)."""
+
+
+class OutreachEvent(Contract):
+    """One report about a message, as its publisher told it."""
+
+    source: str
+    event_id: str
+    at: Instant
+    outcome: str
+    attempt_id: str | None = None
+    campaign: str | None = None
+    reason: str | None = None
+    staff: str | None = None
+
+
+_BY_CHANNEL: dict[str, Any] = {
+    "allOf": [
+        {
+            "if": {"properties": {"channel": {"const": channel}}},
+            "then": {"properties": {"events": {"items": {"properties": {"outcome": {"enum": list(outcomes)}}}}}},
+        }
+        for channel, outcomes in OUTCOMES.items()
+    ]
+}
+
+
+class MessageChanged(OfPatient):
+    """A message with all that is known of it; empty `events`: all of them were withdrawn.
+
+    `revision` grows with every change of the patient's outreach at the tracker.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_BY_CHANNEL)
+
+    revision: Revision
+    channel: Channel
+    message_id: str
+    events: tuple[OutreachEvent, ...]
+
+    @field_validator("events")
+    @classmethod
+    def _outcomes_of_channel(
+        cls, events: tuple[OutreachEvent, ...], others: ValidationInfo
+    ) -> tuple[OutreachEvent, ...]:
+        known = OUTCOMES.get(others.data.get("channel", ""), ())  # a wrong channel is told by itself
+        if known and any(event.outcome not in known for event in events):
+            raise ValueError("an outcome that the channel does not have")
+        return events
+
+
+class TreatmentChanged(OfPatient):
+    """A treatment outcome as reported by another system; an empty one: the report was withdrawn."""
+
+    revision: Revision
+    source: str
+    event_id: str
+    at: Instant
+    outcome: str
+
 
 Data = TypeVar("Data", bound=Contract)
 

@@ -119,6 +119,9 @@ TOPICS: tuple[Topic, ...] = (
     ),
 )
 
+TYPES_IN = {topic.name: frozenset(topic.event_types) for topic in TOPICS}
+"""Event types by topic: others do not belong there, and readers of another topic would miss them."""
+
 DEAD_LETTER_RETENTION_MS = UNIQUE_MS
 _DEAD_LETTER_MAX_BYTES = 2 * 1024 * 1024
 """A dead letter holds a stranger's record (at most 1 MiB by the broker's default) and headers."""

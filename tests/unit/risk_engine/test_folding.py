@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_engine.handlers import fold_into_timelines
-from rules.instants import FOREVER
+from rules.instants import DAY, FOREVER
 from shared.dead_letters import DeadLetter
+from shared.events import Version
 from shared.kafka import Outgoing
 from shared.records import Record
 from shared.timelines import facts_of
-from shared.topics import RISK_ENGINE_TOPICS
+from shared.topics import APPOINTMENTS, CONTACTS, RISK_ENGINE_TOPICS, TYPES_IN
 from support.memory_timelines import MemoryTimelines
 
 ORGANIZATION, PATIENT = "org", "9377952927E-5"
@@ -23,7 +24,12 @@ KEY = f"{ORGANIZATION}:{PATIENT}".encode()
 DAYS = [f"2025-03-{day:02d}T10:00:00Z" for day in range(1, 28)]
 
 
-def _record(event_type: str, data: dict[str, Any], key: bytes = KEY, offset: int = 0) -> Record:
+TOPIC_OF = {kind: topic for topic, kinds in TYPES_IN.items() for kind in kinds}
+
+
+def _record(
+    event_type: str, data: dict[str, Any], key: bytes = KEY, offset: int = 0, topic: str | None = None
+) -> Record:
     event = {
         "specversion": "1.0",
         "id": "e",
@@ -32,7 +38,8 @@ def _record(event_type: str, data: dict[str, Any], key: bytes = KEY, offset: int
         "time": DAYS[0],
         "data": {"organization_id": ORGANIZATION, "patient_id": PATIENT, **data},
     }
-    return Record("cliniko-appointments", 0, offset, key, json.dumps(event).encode(), (), 0)
+    topic = topic or TOPIC_OF.get(event_type, APPOINTMENTS)
+    return Record(topic, 0, offset, key, json.dumps(event).encode(), (), 0)
 
 
 def _version(updated: int, read: int) -> dict[str, str]:
@@ -134,13 +141,84 @@ def test_what_can_never_be_folded_is_set_aside_and_the_rest_goes_on() -> None:
         Record("t", 0, 2, KEY, b"[]", (), 0),
         _record("nobody.knows.v1", {}, offset=3),
         _record("contact.changed.v1", {"name": "no version"}, offset=4),
-        Record("t", 0, 5, b"org:another", contact(2, 2).value, (), 0),
+        Record(CONTACTS, 0, 5, b"org:another", contact(2, 2).value, (), 0),
     ]
     tombstone = Record("t", 0, 6, KEY, None, (), 0)
     timelines, letters = _folded([[*bad, tombstone, contact(9, 9)]])
     assert [letter.record.offset for letter in letters] == [1, 2, 3, 4, 5]
     assert "no version" not in " ".join(letter.error for letter in letters)
     assert timelines.stored[KEY.decode()]["contact"]["name"] == "Name 9-9"
+
+
+@pytest.mark.parametrize("topic", RISK_ENGINE_TOPICS)
+def test_an_event_on_a_topic_that_is_not_its_own_changes_nothing(topic: str) -> None:
+    erased = {"version": _version(3, 3), "erased_at": DAYS[3]}
+    own = [contact(1, 1), appointment("a", 1, 1), message("m", 1, ["sent"]), recall("2025-03-01")]
+    own += [communication(DAYS[1]), _record("contact.erased.v1", erased)]
+    strange = [record._replace(topic=topic, offset=n) for n, record in enumerate(own) if record.topic != topic]
+    timelines, letters = _folded([strange])
+    assert timelines.stored == {}
+    assert [letter.record for letter in letters] == strange
+    assert all(letter.error.endswith(f" does not belong into {topic}") for letter in letters)
+    assert not any(letter.unexpected for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("channel", "outcome", "revision"),
+    [
+        ("sms", "sent", -1),
+        ("sms", "sent", 2**53 + 1),
+        ("sms", "sent", 10**30),
+        ("sms", "clicked", 1),
+        ("sms", "", 1),
+        ("email", "no_answer", 1),
+        ("phone", "Connected", 1),
+        ("fax", "sent", 1),
+    ],
+)
+def test_a_message_that_the_tracker_cannot_have_told_is_set_aside(channel: str, outcome: str, revision: int) -> None:
+    told = {"source": "/crm", "event_id": "1", "at": DAYS[1], "outcome": outcome}
+    data = {"channel": channel, "message_id": "m", "revision": revision, "events": [told]}
+    timelines, letters = _folded([[_record("message.changed.v1", data)]])
+    assert timelines.stored == {}
+    (letter,) = letters
+    place = "channel" if channel == "fax" else "events" if revision == 1 else "revision"
+    assert letter.error == f"InvalidEvent: invalid data: {place}"
+
+
+@pytest.mark.parametrize("revision", [0, 2**53])
+def test_the_least_and_the_greatest_revision_are_folded(revision: int) -> None:
+    timelines, letters = _folded([[message("m", revision, ["sent", "opted_out"])]])
+    assert letters == []
+    assert KEY.decode() in timelines.stored
+
+
+INSTANTS = st.integers(-(70 * 365 * DAY), 200 * 365 * DAY)
+
+
+@given(INSTANTS, INSTANTS, INSTANTS, INSTANTS)
+def test_versions_sort_as_text_as_their_instants_do(
+    updated: int, read: int, later_updated: int, later_read: int
+) -> None:
+    one = Version(updated_at=updated, read_at=read)
+    other = Version(updated_at=later_updated, read_at=later_read)
+    assert (one.order < other.order) == ((updated, read) < (later_updated, later_read))
+    assert (one.order == other.order) == ((updated, read) == (later_updated, later_read))
+
+
+@given(st.integers(0, 200 * 365 * DAY), st.integers(0, 200 * 365 * DAY))
+def test_the_text_of_a_version_since_1970_is_that_of_stored_documents(updated: int, read: int) -> None:
+    assert Version(updated_at=updated, read_at=read).order == f"{updated:020d}.{read:020d}"
+
+
+def test_the_newest_version_of_before_1970_stands() -> None:
+    records = [
+        contact(1, 1, version={"updated_at": f"19{year}-03-01T00:00:00Z", "read_at": DAYS[1]}, name=f"of {year}")
+        for year in (50, 69, 60)
+    ]
+    for batches in ([records], [[record] for record in records]):
+        timelines, _ = _folded(batches)
+        assert timelines.stored[KEY.decode()]["contact"]["name"] == "of 69"
 
 
 FAR = "9999-12-31T09:00:00Z"

@@ -13,7 +13,7 @@ from shared.events import DATA_OF_TYPE, ContactErased, OfPatient
 from shared.kafka import Outgoing
 from shared.records import Record
 from shared.timelines import timeline_id
-from shared.topics import RISK_ENGINE_TOPICS, record_key
+from shared.topics import RISK_ENGINE_TOPICS, TYPES_IN, record_key
 
 
 class Timelines(Protocol):
@@ -132,9 +132,12 @@ def parse(record: Record) -> OfPatient:
         raise InvalidRecordError("not JSON") from None
     if not isinstance(envelope, dict):
         raise InvalidRecordError("not a CloudEvent")
-    model = DATA_OF_TYPE.get(str(envelope.get("type")))
+    kind = str(envelope.get("type"))
+    model = DATA_OF_TYPE.get(kind)
     if model is None:
         raise InvalidRecordError("unknown event type")
+    if kind not in TYPES_IN.get(record.topic, ()):
+        raise InvalidRecordError(f"{kind} does not belong into {record.topic}")
     try:
         event = model.model_validate(envelope.get("data"))
     except ValidationError as invalid:
