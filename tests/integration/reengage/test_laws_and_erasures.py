@@ -40,6 +40,26 @@ def test_an_erasure_that_nobody_serves_says_so_and_stays_asked_for(reengage: Any
     assert (request["organization_id"], request["patient_id"], request["state"]) == (org_a, PATIENT, "requested")
 
 
+@pytest.mark.parametrize(
+    ("timeline", "record", "called"),
+    [
+        ({"contact": {"name": "Kim Lee"}}, True, "Kim Lee"),
+        ({"contact": {"name": ""}}, True, "a patient without a name"),
+        ({"contact": {"name": " "}}, True, "a patient without a name"),
+        ({}, True, "a patient without a name"),
+        ({}, False, "a patient without a record"),
+    ],
+)
+def test_erasing_says_whom(
+    reengage: Any, org_a: str, stack: Any, timeline: dict[str, Any], record: bool, called: str
+) -> None:
+    document = {"_id": f"{org_a}:{PATIENT}", "organization_id": org_a, "patient_id": PATIENT, **timeline}
+    stack["risk_engine"]["timelines"].insert_one(document)
+    if record:
+        stack["ingestor"]["records"].insert_one({"_id": f"{org_a}|patients|{PATIENT}"})
+    assert f"{called}: no facts\n" in reengage("erase", org_a, PATIENT, typed="n\n").err
+
+
 def test_an_unknown_patient_cannot_be_erased_and_an_erased_one_is(reengage: Any, org_a: str, stack: Any) -> None:
     ran = reengage("erase", org_a, PATIENT, "--yes")
     assert ran.status == 1

@@ -18,7 +18,10 @@ KINDS = ("appointments", "communications", "recalls", "messages", "treatments")
 
 @dataclass(frozen=True)
 class Held:
-    """What is held of a patient, and of those who were merged into them: the same person."""
+    """What is held of a patient, and of those who were merged into them: the same person.
+
+    `name` is None when there is no record of Cliniko's, and may be empty when there is one.
+    """
 
     patients: tuple[str, ...]
     name: str | None
@@ -43,7 +46,7 @@ async def held(control: Control, organization_id: str, patient_id: str) -> Held 
     if first not in of_person and reported is None and record is None:
         return None
     counts = {kind: sum(_count(each, kind) for each in of_person.values()) for kind in KINDS}
-    name = of_person.get(first, {}).get("contact", {}).get("name")
+    name = of_person.get(first, {}).get("contact", {}).get("name", None if record is None else "")
     return Held(tuple(sorted({patient_id, *(each["patient_id"] for each in of_person.values())})), name, counts)
 
 

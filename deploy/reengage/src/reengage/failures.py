@@ -32,8 +32,8 @@ class WrongUsageError(CommandError):
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """What the work returns; its failures become one line on standard error and an exit status."""
-    _quieten_libraries()
     try:
+        _quieten_libraries()
         return asyncio.run(work)
     except CommandError as failure:
         stop(str(failure), failure.status)
@@ -46,6 +46,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
                 raise
             told = _report(fault)
         stop(told, FAILED)
+    finally:
+        work.close()  # interrupted before it began, it would be missed aloud
 
 
 def stop(message: str, status: int) -> NoReturn:

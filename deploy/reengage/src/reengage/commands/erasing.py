@@ -29,10 +29,16 @@ def erase(
         return
     shown = ", ".join(f"{count} {kind}" for kind, count in held.counts.items() if count) or "no facts"
     others = f" (and {len(held.patients) - 1} merged into them)" if len(held.patients) > 1 else ""
-    say(f"{held.name or 'a patient without a record'}{others}: {shown}")
+    say(f"{_called(held.name)}{others}: {shown}")
     if not yes:
         confirm("Erase this patient for good? Cliniko keeps its own; here nothing can bring them back.")
     _end(run(_erase(org, patient, held, timeout)), as_json)
+
+
+def _called(name: str | None) -> str:
+    if name is None:
+        return "a patient without a record"
+    return name.strip() or "a patient without a name"
 
 
 def _end(told: dict[str, Any], as_json: bool) -> None:
