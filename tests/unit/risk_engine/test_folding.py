@@ -163,6 +163,19 @@ def test_an_event_on_a_topic_that_is_not_its_own_changes_nothing(topic: str) -> 
     assert not any(letter.unexpected for letter in letters)
 
 
+@pytest.mark.parametrize("lost", ["id", "source", "time"])
+def test_an_erasure_that_the_tracker_cannot_read_erases_nothing_here(lost: str) -> None:
+    erasure = _record("contact.erased.v1", {"version": _version(3, 3), "erased_at": DAYS[3]})
+    event = json.loads(erasure.value or b"")
+    del event[lost]
+    timelines, letters = _folded([[contact(1, 1)], [erasure._replace(value=json.dumps(event).encode())]])
+    assert timelines.stored[KEY.decode()]["contact"]["name"] == "Name 1-1"
+    assert [letter.error for letter in letters] == [f"InvalidEvent: invalid event: {lost}"]
+    timelines, letters = _folded([[contact(1, 1)], [erasure]])
+    assert letters == []
+    assert KEY.decode() not in timelines.stored or "contact" not in timelines.stored[KEY.decode()]
+
+
 @pytest.mark.parametrize(
     ("channel", "outcome", "revision"),
     [

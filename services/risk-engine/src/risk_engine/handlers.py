@@ -1,7 +1,7 @@
 """What happens to a batch of records: its facts are folded into the patients' timelines."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 from pydantic import ValidationError
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from risk_engine.changes import Change, change_of
 from shared.dead_letters import DeadLetter
 from shared.erasure import tombstones
-from shared.events import DATA_OF_TYPE, ContactErased, OfPatient
+from shared.events import DATA_OF_TYPE, ContactErased, Event, OfPatient
 from shared.kafka import Outgoing
 from shared.records import Record
 from shared.timelines import timeline_id
@@ -141,8 +141,21 @@ def parse(record: Record) -> OfPatient:
     try:
         event = model.model_validate(envelope.get("data"))
     except ValidationError as invalid:
-        places = ", ".join(sorted({".".join(map(str, e["loc"])) for e in invalid.errors()}))
-        raise InvalidRecordError(f"invalid data: {places}") from None
+        raise InvalidRecordError(f"invalid data: {_places(invalid)}") from None
+    if isinstance(event, ContactErased):
+        _check_envelope(envelope)
     if record.key != record_key(event.organization_id, event.patient_id):
         raise InvalidRecordError("the key does not agree with the data")
     return event
+
+
+def _check_envelope(envelope: dict[str, Any]) -> None:
+    """Of an erasure: the outreach tracker reads it whole, and both must erase, or neither."""
+    try:
+        Event[ContactErased].model_validate(envelope)
+    except ValidationError as invalid:
+        raise InvalidRecordError(f"invalid event: {_places(invalid)}") from None
+
+
+def _places(invalid: ValidationError) -> str:
+    return ", ".join(sorted({".".join(map(str, e["loc"])) for e in invalid.errors()}))
