@@ -85,6 +85,7 @@ class _Demo:
         self._key = self._clinic_key()
         self._today = datetime.now(ZoneInfo(TIME_ZONE)).date().isoformat()
         self._token = ""
+        self._started: dict[str, Process] = {}
 
     def start_the_clinic(self) -> None:
         """Start what imitates Cliniko; it needs a moment until it answers."""
@@ -104,14 +105,13 @@ class _Demo:
         place = ["--gateway", self._settings.gateway_url, "--org", ORGANIZATION, "--today", self._today]
         bookings = ["--sandbox", self._sandbox_url, "--key", self._key]
         self._environment["DEMO_TOKEN"] = self._token
-        (self._settings.logs / "drip.log").unlink(missing_ok=True)  # its last line is waited for
         self._start(Program("drip", [sys.executable, "-m", "support.demo_clinic.drip", *place, *bookings]))
         reengage(self._settings, "sync", ORGANIZATION, "--wait")
         self._await("drip", self._outreach_is_published)
         reengage(self._settings, "status", "--wait", "--timeout", "120")
 
-    def _start(self, program: Program) -> Process:
-        return processes.start(
+    def _start(self, program: Program) -> None:
+        self._started[program.name] = processes.start(
             replace(program, environment=self._environment), logs=self._settings.logs, run=self._settings.run / "demo"
         )
 
@@ -124,11 +124,11 @@ class _Demo:
 
     def _await(self, name: str, reached: Callable[[], bool]) -> None:
         """Return once that is so; raises StackError when its program ended, or takes too long."""
-        log = self._settings.logs / f"{name}.log"
+        process = self._started[name]
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while not reached():
-            if time.monotonic() > deadline or not processes.recorded(self._settings.run / "demo", name):
-                raise StackError(f"the {name} does not get on, see {log}:\n{processes.tail(log)}")
+            if time.monotonic() > deadline or not process.alive():
+                raise StackError(f"the {name} does not get on, see {process.log}:\n{process.last_words()}")
             time.sleep(0.1)
 
     def _clinic_answers(self) -> bool:
@@ -138,7 +138,7 @@ class _Demo:
             return False
 
     def _outreach_is_published(self) -> bool:
-        return "events of the past" in processes.tail(self._settings.logs / "drip.log", lines=3)
+        return "events of the past" in self._started["drip"].last_words()
 
     def _add_organization(self) -> None:
         organization.remove(self._settings)

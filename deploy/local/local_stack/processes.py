@@ -35,12 +35,19 @@ class Process:
     started: str
     pid_file: Path
     child: subprocess.Popen[bytes] | None = None
+    log: Path | None = None
+    log_began: int = 0
+    """Where in its log this process's own lines begin: earlier ones are of earlier starts."""
 
     def alive(self) -> bool:
         """Whether it still runs."""
         if self.child is not None:
             return self.child.poll() is None
         return start_of(self.pid) == self.started
+
+    def last_words(self, lines: int = 8) -> str:
+        """The end of what it wrote, for a person."""
+        return "" if self.log is None else tail(self.log, lines, begin=self.log_began)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless the process is gone."""
@@ -69,6 +76,7 @@ def start(program: Program, *, logs: Path, run: Path) -> Process:
     if log.exists() and log.stat().st_size > LOG_BYTES_KEPT:
         log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
+        log_began = output.tell()
         child = subprocess.Popen(
             [str(part) for part in program.command],
             stdin=subprocess.DEVNULL,
@@ -79,7 +87,8 @@ def start(program: Program, *, logs: Path, run: Path) -> Process:
             env=None if program.environment is None else dict(program.environment),
             pass_fds=program.files,
         )
-    process = Process(program.name, child.pid, start_of(child.pid) or "", run / f"{program.name}.pid", child)
+    pid_file = run / f"{program.name}.pid"
+    process = Process(program.name, child.pid, start_of(child.pid) or "", pid_file, child, log, log_began)
     write_whole(process.pid_file, json.dumps({"pid": process.pid, "started": process.started}))
     return process
 
@@ -129,9 +138,11 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
     new.replace(path)
 
 
-def tail(log: Path, lines: int = 8) -> str:
-    """The end of a log, for a person."""
+def tail(log: Path, lines: int = 8, *, begin: int = 0) -> str:
+    """The end of a log, for a person; of what stands after its first `begin` bytes."""
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        with log.open("rb") as file:
+            file.seek(begin)
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""

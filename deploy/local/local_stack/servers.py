@@ -56,5 +56,5 @@ def _await(settings: Settings, started: Sequence[Process], called_off: Callable[
 def _answers_or_fails(settings: Settings, process: Process) -> bool:
     if not process.alive():
         log = settings.logs / f"{process.name}.log"
-        raise StackError(f"{process.name} ended at once, see {log}:\n{processes.tail(log)}")
+        raise StackError(f"{process.name} ended at once, see {log}:\n{process.last_words()}")
     return answers(settings, process.name)

@@ -88,7 +88,7 @@ class Supervisor:
         for unit in self._units.values():
             if unit.failures >= FAILURES_BEFORE_GIVING_UP and not unit.was_ready:
                 log = self._settings.logs / f"{unit.name}.log"
-                raise StackError(f"{unit.name} does not start, see {log}:\n{processes.tail(log)}")
+                raise StackError(f"{unit.name} does not start, see {log}:\n{unit.last_words}")
 
     def _report(self) -> bool:
         """Note how everyone is; returns whether all that is wanted, and nothing else, runs and is ready."""

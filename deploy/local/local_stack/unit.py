@@ -23,6 +23,9 @@ class Unit:
     process: Process | None = None
     was_ready: bool = False
     failures: int = 0
+    last_words: str = ""
+    """The end of what it wrote when it last ended by itself."""
+
     started_at: float = field(default_factory=time.monotonic)
     start_again_at: float = 0.0
     kill_at: float | None = None
@@ -71,4 +74,5 @@ class Unit:
             self.failures = 0
         pause = min(FIRST_PAUSE_SECONDS * 2**self.failures, LONGEST_PAUSE_SECONDS)
         self.failures += 1
+        self.last_words = self.process.last_words() if self.process is not None else ""
         self.process, self.start_again_at = None, now + pause
