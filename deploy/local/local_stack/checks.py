@@ -5,12 +5,48 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from local_stack import artifacts, kafka, mongodb, ports
+from pydantic import ValidationError
+
+from api_gateway.settings import GatewaySettings
+from ingestor.settings import IngestorSettings
+from local_stack import artifacts, environment, kafka, mongodb, ports
 from local_stack.problems import StackError
 from local_stack.settings import Settings, add_port
+from shared.settings import ServiceSettings
 
 NEEDED_BYTES = 2_000_000_000
+MUST_BE = {
+    "mongo_driver": "motor or pymongo",
+    "sync_interval": "a number of seconds above 0, such as 300",
+    "allowed_origins": "origins such as https://app.example.com, separated by commas; never *",
+}
+"""What a field of the services' settings may be, in words; for others there are pydantic's."""
+
 BUSY_ADVICE = "is taken by another program: stop that one, or choose another with"
+
+
+def environment_suits(settings: Settings) -> None:
+    """Raise StackError with every variable that a service would refuse to start with."""
+    told = {**os.environ, **environment.without_keys(settings)}
+    fields = {name.lower(): value for name, value in told.items()}
+    wrong: dict[str, str] = {}
+    for settings_of_service in (ServiceSettings, IngestorSettings, GatewaySettings):
+        try:
+            settings_of_service.model_validate(fields)
+        except ValidationError as invalid:
+            for error in invalid.errors():
+                field = str(error["loc"][0])
+                if told.get(field.upper()):  # the keys may still have to be made
+                    wrong[field] = error["msg"].removeprefix("Value error, ")
+    if wrong:
+        raise StackError("; ".join(_refused(field, told[field.upper()], why) for field, why in wrong.items()))
+
+
+def _refused(field: str, value: str, why: str) -> str:
+    """In words; the value only where it is no secret."""
+    if field in MUST_BE:
+        return f"{field.upper()} must be {MUST_BE[field]}, not {value!r}"
+    return f"{field.upper()} is wrong: {why}"
 
 
 def before_start(settings: Settings, *, extra_ports: Mapping[int, str] | None = None) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from local_stack import board, checks, environment, processes, servers
 from local_stack.problems import StackError
-from local_stack.processes import Program
-from local_stack.settings import SERVICES, Settings
+from local_stack.processes import Process, Program
+from local_stack.settings import HOST, SERVICES, Settings
 from local_stack.unit import STOP_SECONDS
 
 POLL_SECONDS = 0.1
@@ -25,9 +25,11 @@ def up(
 ) -> None:
     """Start the stack, unless it runs, and return when every service is ready.
 
-    When it is started, `beside` is called meanwhile, and `afterwards` once it is ready.
+    When it is started, `beside` is called meanwhile, and `afterwards` once it is ready. StackError when it runs with
+    other settings than the environment asks for.
     """
     began = time.monotonic()
+    checks.environment_suits(settings)
     if not board.has_supervisor(settings):
         _stop_recorded(settings)  # what a killed supervisor left
         checks.before_start(settings, extra_ports=extra_ports)
@@ -40,9 +42,12 @@ def up(
             _start(settings, beside)
             print(f"ready after {time.monotonic() - began:.1f} s; logs in {settings.logs}")
             afterwards(settings)
-    print(f"gateway   {settings.gateway_url}")
-    print(f"Kafka     {settings.kafka_bootstrap_servers}")
-    print(f"MongoDB   {settings.mongodb_uri}")
+    running = environment.published(settings)
+    print(f"gateway   http://{HOST}:{running['REENGAGE_GATEWAY_PORT']}")
+    print(f"Kafka     {running['KAFKA_BOOTSTRAP_SERVERS']}")
+    print(f"MongoDB   {running['MONGODB_URI']}")
+    if others := environment.asked_otherwise(settings, running):
+        raise StackError(f"it runs with other settings ({'; '.join(others)}): run `make down` first, then `make up`")
 
 
 def _start(settings: Settings, beside: Callable[[], object]) -> None:
@@ -53,7 +58,7 @@ def _start(settings: Settings, beside: Callable[[], object]) -> None:
     supervisor = processes.start(Program(SUPERVISOR, command), logs=settings.logs, run=settings.run)
     try:
         beside()
-        _await_ready(settings, supervisor.alive)
+        _await_ready(settings, supervisor)
     except BaseException:
         processes.stop([supervisor], within=LONGEST_STOP_SECONDS)
         raise
@@ -96,13 +101,13 @@ def scale(settings: Settings, service: str, count: str) -> None:
     print(f"{service}: {count} ready")
 
 
-def _await_ready(settings: Settings, alive: Callable[[], bool] | None = None) -> None:
+def _await_ready(settings: Settings, supervisor: Process | None = None) -> None:
     def ready(state: dict[str, Any]) -> bool:
         if state.get("error") or state.get("phase") in ("failed", "stopped"):
             raise StackError(state.get("error") or "the stack was stopped while it started")
-        if alive is not None and not alive():
+        if supervisor is not None and not supervisor.alive():
             log = settings.logs / f"{SUPERVISOR}.log"
-            raise StackError(f"the supervisor ended, see {log}:\n{processes.tail(log)}")
+            raise StackError(f"the supervisor ended, see {log}:\n{supervisor.last_words()}")
         return bool(state.get("ready"))
 
     _await(settings, ready, "the stack does not get ready")

@@ -4,15 +4,31 @@ import base64
 import os
 import secrets
 import shlex
+from collections.abc import Mapping
 
 from local_stack.processes import write_whole
 from local_stack.settings import HOST, Settings
 
 KEYS = "REENGAGE_ENCRYPTION_KEYS"
+DECIDED_BY = {
+    "REENGAGE_GATEWAY_PORT": ("REENGAGE_GATEWAY_PORT",),
+    "KAFKA_BOOTSTRAP_SERVERS": ("KAFKA_BOOTSTRAP_SERVERS", "REENGAGE_KAFKA_PORT"),
+    "MONGODB_URI": ("MONGODB_URI", "REENGAGE_MONGODB_PORT"),
+    "MONGO_DRIVER": ("MONGO_DRIVER",),
+    "SYNC_INTERVAL": ("SYNC_INTERVAL",),
+    "ALLOWED_ORIGINS": ("ALLOWED_ORIGINS",),
+    KEYS: (KEYS,),
+}
+"""What a stack is told, and the variables that decide it, the strongest first."""
 
 
 def of_stack(settings: Settings) -> dict[str, str]:
     """The variables that this stack's programs share."""
+    return {**without_keys(settings), KEYS: encryption_keys(settings)}
+
+
+def without_keys(settings: Settings) -> dict[str, str]:
+    """The same without the keys of secrets: nothing has to be made for them."""
     return {
         "MONGODB_URI": settings.mongodb_uri,
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
@@ -21,7 +37,6 @@ def of_stack(settings: Settings) -> dict[str, str]:
         "ALLOWED_ORIGINS": os.environ.get("ALLOWED_ORIGINS") or "",
         "REENGAGE_GATEWAY_PORT": str(settings.gateway_port),
         "API_GATEWAY_HOST": HOST,
-        KEYS: encryption_keys(settings),
         "REENGAGE_HOME": str(settings.home),
         "HEALTH_PORT": "0",
     }
@@ -36,6 +51,28 @@ def publish(settings: Settings) -> None:
     """Write the variables where the operator's program finds them; they hold keys, so only the owner may read."""
     lines = [f"{name}={shlex.quote(value)}" for name, value in of_stack(settings).items()]
     write_whole(settings.home / "stack.env", "\n".join(lines) + "\n", mode=0o600)
+
+
+def published(settings: Settings) -> dict[str, str]:
+    """The variables of the stack that runs, as they were written when it was started."""
+    lines = (settings.home / "stack.env").read_text().splitlines()
+    return {name: "".join(shlex.split(value)) for name, _, value in (line.partition("=") for line in lines)}
+
+
+def asked_otherwise(settings: Settings, running: Mapping[str, str]) -> list[str]:
+    """Which variables are set to something else than what runs, in words that show no secret.
+
+    What is not set asks for nothing.
+    """
+    found = []
+    for name, asked in of_stack(settings).items():
+        variable = next((each for each in DECIDED_BY.get(name, ()) if os.environ.get(each)), None)
+        has = running.get(name, "")
+        if variable is None or asked == has:
+            continue
+        secret = name == KEYS or "@" in asked + has
+        found.append(f"another {variable}" if secret else f"{variable} asks for {asked}, not {has or 'none'}")
+    return found
 
 
 def encryption_keys(settings: Settings) -> str:

@@ -100,6 +100,24 @@ def test_a_second_up_changes_nothing(stack):
     assert {name: unit["pid"] for name, unit in stack.units.items()} == before
 
 
+def test_a_second_up_without_variables_says_where_the_running_stack_is(stack):
+    unset = ("REENGAGE_GATEWAY_PORT", "REENGAGE_KAFKA_PORT", "REENGAGE_MONGODB_PORT")
+    done = stack.ask("up", **dict.fromkeys(unset, ""))
+    assert done.returncode == 0, done.stderr
+    for variable in unset:
+        assert f"127.0.0.1:{stack.environment[variable]}" in done.stdout
+
+
+def test_a_second_up_that_asks_for_other_settings_fails_and_says_which(stack):
+    done = stack.ask("up", REENGAGE_GATEWAY_PORT="9850", ALLOWED_ORIGINS="https://app.example.com")
+    runs_at = stack.environment["REENGAGE_GATEWAY_PORT"]
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert f"gateway   http://127.0.0.1:{runs_at}" in done.stdout
+    assert f"REENGAGE_GATEWAY_PORT asks for 9850, not {runs_at}" in done.stderr
+    assert "ALLOWED_ORIGINS asks for https://app.example.com, not none" in done.stderr
+    assert "`make down` first" in done.stderr
+
+
 def test_secrets_are_made_once_and_only_the_owner_reads_them(stack):
     for name in ("encryption.keys", "stack.env"):
         assert stat.S_IMODE((stack.home / name).stat().st_mode) == 0o600
@@ -192,13 +210,17 @@ def test_down_ends_all_and_keeps_the_data_also_after_the_supervisor_was_killed(m
 
 def test_a_service_that_cannot_start_is_told_with_its_last_words_and_nothing_stays(make_stack, tmp_path):
     stack = make_stack()
+    (stack.home / "logs").mkdir(parents=True)
+    for service in SERVICES:
+        (stack.home / "logs" / f"{service}-1.log").write_text("words of an earlier start\n")
     for service in SERVICES:
         (tmp_path / service).write_text("#!/bin/sh\necho 'no such setting: X'; exit 1\n")
         (tmp_path / service).chmod(0o755)
     done = stack.ask("up", REENGAGE_PROGRAMS=str(tmp_path))
     assert done.returncode == 1
     assert "does not start" in done.stderr
-    assert "no such setting: X" in done.stderr
+    assert done.stderr.count("no such setting: X") == 1
+    assert "earlier" not in done.stderr
     assert not processes.all_recorded(stack.home / "run")
 
 
@@ -219,6 +241,7 @@ def test_a_busy_port_is_one_line_that_says_what_to_do(make_stack, variable):
         ({"PATH": "/nowhere"}, "make install"),
         ({"MONGODB_URI": "mongodb://127.0.0.1:1/"}, "MONGODB_URI does not answer"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "KAFKA_BOOTSTRAP_SERVERS does not answer"),
+        ({"MONGO_DRIVER": "foo"}, "MONGO_DRIVER must be motor or pymongo, not 'foo'"),
         ({"REENGAGE_KAFKA_PORT": "http"}, "REENGAGE_KAFKA_PORT must be a port"),
         ({"REENGAGE_KAFKA_PORT": "20000", "REENGAGE_MONGODB_PORT": "20001"}, "Kafka takes two"),
     ],
