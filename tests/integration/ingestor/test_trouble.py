@@ -203,6 +203,17 @@ async def test_who_asked_sees_how_far_it_is(world: Harness, monkeypatch: pytest.
     assert status["last_sync_time"] >= status["last_started_at"]
 
 
+async def test_who_asks_within_a_load_is_told_what_it_published(world: Harness):
+    key = await world.add("org_a", a_large_clinic(world.sandbox, 1_200))
+    inject(world, key, {"path": r"/v1/patients\?", "delay": 0.3, "times": 1_000_000})
+    await world.start()
+    await world.until("org_a", "syncing")
+    answer = await world.answered(await world.ask("org_a"))
+    assert answer["state"] == "done"
+    assert answer["progress"]["published"] == 2_400
+    assert (await world.answered(await world.ask("org_a")))["progress"]["published"] == 0
+
+
 async def test_organizations_are_synchronized_again_and_again(world: Harness):
     clinic = a_clinic(world.sandbox)
     await world.add("org_a", clinic, sync_interval=1)

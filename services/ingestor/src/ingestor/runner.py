@@ -100,6 +100,7 @@ class Runner:
         await self._stores.statuses.write(task.org, state="ok", last_ended_at=now, resources=_resources(run), **changes)
         read = sum(counts.read for counts in run.counts.values())
         await self._stores.requests.done(task.request_ids, Progress("all", read, read, work.published))
+        await self._stores.requests.also_published(task.org, work.published)
         _log.info(
             "synchronized",
             organization_id=task.org,

@@ -56,13 +56,19 @@ class RequestStore:
         """How far they are."""
         await self._set(ids, {"progress": _told(progress)})
 
+    async def also_published(self, org: str, published: int) -> None:
+        """So much was published while they waited for their turn: it counts for who is still to be served."""
+        if published:
+            question = {"organization_id": org, "state": {"$in": _OPEN}}
+            await self._requests.update_many(question, {"$inc": {"published_before": published}})
+
     async def done(self, ids: Sequence[str], in_all: Progress) -> None:
         """All they found is in Kafka: so many records of all resources read, so many events published."""
         await self._set(ids, {"state": "done", "error": None, "progress": _told(in_all)})
 
     async def failed(self, ids: Sequence[str], error: str) -> None:
         """They came to nothing."""
-        await self._set(ids, {"state": "failed", "error": error})
+        await self._set(ids, {"state": "failed", "error": {"$literal": error}})
 
     async def again(self, ids: Sequence[str]) -> None:
         """They wait for another ingestor: this one stops."""
@@ -71,15 +77,16 @@ class RequestStore:
     async def _set(self, ids: Sequence[str], fields: dict[str, Any]) -> None:
         if ids:
             question = {"_id": {"$in": list(ids)}, "state": {"$in": _OPEN}}
-            await self._requests.update_many(question, {"$set": fields})
+            await self._requests.update_many(question, [{"$set": fields}])
 
 
 def _told(progress: Progress) -> dict[str, Any]:
+    """As an expression of an update: what was published before a request's turn is counted in."""
     return {
-        "resource": progress.resource,
+        "resource": {"$literal": progress.resource},
         "read": progress.read,
         "total": progress.total,
-        "published": progress.published,
+        "published": {"$add": [progress.published, {"$ifNull": ["$published_before", 0]}]},
     }
 
 
