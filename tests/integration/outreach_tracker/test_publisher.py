@@ -16,10 +16,11 @@ async def test_a_report_arrives_with_its_key(kafka_bootstrap: str, unique_name: 
         first = await publisher.report("org_x", "p1", "sms", "delivered", "m1", attempt_id="a1")
         again = await publisher.report("org_x", "p1", "sms", "delivered", "m1", attempt_id="a1")
         await publisher.report_treatment("org_x", "p1", "improved", time="2026-11-20T09:30:00Z")
+        await publisher.report_treatment("org_x", "p1", "worse")
     assert first == again
     records = await read_topic(kafka_bootstrap, unique_name)
     told = [parse_outreach_event(one.value, received_at=one.timestamp * 1_000 + HOUR, key=one.key) for one in records]
-    assert [one.outcome for one in told] == ["delivered", "delivered", "improved"]
+    assert [one.outcome for one in told] == ["delivered", "delivered", "improved", "worse"]
     assert told[0].event_id == told[1].event_id == first
 
 

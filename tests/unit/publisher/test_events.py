@@ -87,11 +87,24 @@ def test_another_report_is_another_event(other: dict[str, Any]) -> None:
     assert built(**other)["id"] != built()["id"]
 
 
+def treated(**more: Any) -> dict[str, Any]:
+    return treatment_event("org_x", "p1", "improved", **{"source": "/emr", "now": NOW} | more)
+
+
 def test_a_treatment_outcome_is_told_with_its_time() -> None:
-    event = treatment_event("org_x", "p1", "improved", time="2026-11-20T09:30:00Z", source="/emr")
+    event = treated(time="2026-11-20T09:30:00Z")
     told = parse_outreach_event(encoded(event), received_at=from_datetime(NOW), key=b"org_x:p1")
     assert told.outcome == "improved"
-    assert event["id"] != treatment_event("org_x", "p1", "improved", time=NOW + timedelta(1), source="/emr")["id"]
+    later = NOW + timedelta(1)
+    assert event["id"] == treated(time=NOW, now=later)["id"]
+    assert event["id"] != treated(time=later)["id"]
+
+
+def test_a_treatment_outcome_without_a_time_is_of_now_and_another_one_later() -> None:
+    event = treated()
+    assert event["time"] == "2026-11-20T09:30:00Z"
+    assert event["id"] != treated(now=NOW + timedelta(1))["id"]
+    assert treated(event_id="mine")["id"] == "mine"
 
 
 @pytest.mark.parametrize(

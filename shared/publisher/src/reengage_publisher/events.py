@@ -87,20 +87,23 @@ def treatment_event(
     patient_id: str,
     outcome: str,
     *,
-    time: datetime | str,
     source: str,
+    now: datetime,
     event_id: str | None = None,
+    time: datetime | str | None = None,
 ) -> Event:
     """A `treatment.outcome.v1` event; raises InvalidEvent.
 
-    `time` is required: the patient's latest treatment outcome is the one that is shown.
+    Without `time` it happened now. Without `event_id` it is made of what is reported and of its time, also when that is
+    now: the same outcome in another month is another report, and the latest is the one that is shown.
     """
     data = {"organization_id": organization_id, "patient_id": patient_id}
     wrong = _wrong_texts({**data, "event_id": event_id, "source": source})
     if not 1 <= len(outcome) <= 200:
         wrong.append("outcome: must be text of 1 to 200 characters")
     identity = ("treatment", organization_id, patient_id, outcome)
-    return _event("treatment.outcome.v1", {**data, "outcome": outcome}, source, event_id, time, None, identity, wrong)
+    at = now if time is None else time
+    return _event("treatment.outcome.v1", {**data, "outcome": outcome}, source, event_id, at, now, identity, wrong)
 
 
 def key_of(event: Event) -> bytes:
@@ -120,7 +123,7 @@ def _event(
     source: str,
     event_id: str | None,
     time: datetime | str | None,
-    now: datetime | None,
+    now: datetime,
     identity: tuple[str, ...],
     wrong: list[str],
 ) -> Event:
@@ -165,11 +168,11 @@ def _wrong_texts(texts: dict[str, str | None]) -> list[str]:
     return wrong
 
 
-def _time_stamp(moment: datetime | str | None) -> str:
+def _time_stamp(moment: datetime | str) -> str:
     if isinstance(moment, str):
         if not _RFC3339.fullmatch(moment):
             raise ValueError("no RFC 3339 time stamp")
         moment = datetime.fromisoformat(moment.upper())
-    if moment is None or moment.tzinfo is None:
+    if moment.tzinfo is None:
         raise ValueError("no aware datetime")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

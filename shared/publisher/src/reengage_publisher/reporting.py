@@ -81,9 +81,20 @@ class Reporter(ABC):
         patient_id: str,
         outcome: str,
         *,
-        time: datetime | str,
         event_id: str | None = None,
+        time: datetime | str | None = None,
     ) -> str:
-        """Reports how a treatment went; returns the event's id."""
-        event = treatment_event(organization_id, patient_id, outcome, time=time, source=self._source, event_id=event_id)
+        """Reports how a treatment went; returns the event's id.
+
+        Raises InvalidEvent, before anything is sent, or PublishError.
+        """
+        event = treatment_event(
+            organization_id,
+            patient_id,
+            outcome,
+            source=self._source,
+            now=self._now(),
+            event_id=event_id,
+            time=time,
+        )
         return (await self.send([event]))[0]
