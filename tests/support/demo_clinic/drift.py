@@ -13,7 +13,7 @@ from support.sandbox.clock import Clock, instant_of, stamp
 from support.sandbox.replies import reply
 from support.sandbox.schema import Fields
 
-PAUSE_SECONDS = (3.0, 45.0)
+PAUSE_SECONDS = (30.0, 90.0)
 _MARKED_WITHIN = timedelta(days=2)
 _MARK_FIRST = 0.6
 _WORDS = ("Yes please", "Can I come on Thursday instead?", "Thanks for checking in", "Please call me")
@@ -42,7 +42,7 @@ class Drift:
         return self._rng.choices(choices, weights=(45, 25, 15, 15))[0]()
 
     async def go_on(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Change the clinic every few seconds to a minute, until cancelled."""
+        """Change the clinic about once a minute, until cancelled."""
         while True:
             await sleep(self._rng.uniform(*PAUSE_SECONDS))
             self.step()

@@ -21,6 +21,7 @@ MOST_PER_BATCH = 1000
 MOST_BYTES = 900_000  # the gateway takes 1 MiB
 TRIES = 6
 LONGEST_WAIT = 10.0
+PAUSE_SECONDS = 60.0  # between two events that go on: half of them begin an attempt
 _WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
 
 Event = dict[str, Any]
@@ -93,7 +94,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--patients", type=int, default=700)
     parser.add_argument("--today", type=date.fromisoformat, help="the day of the demo clinic (default: today)")
-    parser.add_argument("--every", type=float, default=4.0, metavar="SECONDS")
+    parser.add_argument("--every", type=float, default=PAUSE_SECONDS, metavar="SECONDS")
     parser.add_argument("--count", type=int, help="stop after so many single events")
     parser.add_argument("--no-history", action="store_true")
     parser.add_argument("--sandbox", metavar="URL", help="also book there what is booked by phone")

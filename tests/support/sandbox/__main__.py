@@ -50,7 +50,7 @@ def arguments() -> argparse.ArgumentParser:
         action="store_true",
         help="move all of Vitória's dates so that its last appointments are today",
     )
-    parser.add_argument("--drift", action="store_true", help="the demo clinic goes on changing, every few seconds")
+    parser.add_argument("--drift", action="store_true", help="the demo clinic goes on changing, about once a minute")
     parser.add_argument("--seed", type=int, default=1, help="of the demo clinic and its drift")
     parser.add_argument("--today", type=date.fromisoformat, help="the day of the demo clinic (default: today)")
     parser.add_argument(
