@@ -154,7 +154,9 @@ async def test_a_rebuild_whose_processes_are_killed_goes_on_and_ends_right(
 ) -> None:
     before = numbers(clinic)
     number = clinic.reengage("rebuild", ORGANIZATION, "--no-wait")["number"]
-    for instance in databases["reengage"]["instances"].find({"service": {"$in": ["risk-engine", "outreach-tracker"]}}):
+    fresh = {"$gte": datetime.now(UTC) - timedelta(seconds=5)}
+    served_by = {"service": {"$in": ["risk-engine", "outreach-tracker"]}, "at": fresh}
+    for instance in databases["reengage"]["instances"].find(served_by):
         os.kill(instance["pid"], signal.SIGKILL)
 
     def swapped() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -20,6 +21,8 @@ Reasons = Callable[[], Sequence[str]]
 
 _HEARTBEAT_SECONDS = 1.0
 _REQUEST_SECONDS = 5.0
+_FORGOTTEN_AFTER_SECONDS = 600
+"""A killed process leaves its document behind for so long; it counts as gone after five seconds."""
 
 _log = log_of("health")
 
@@ -103,16 +106,21 @@ def _http(status: int, body: dict[str, object]) -> bytes:
 
 
 class Heartbeat:
-    """Keeps the process's document in `reengage.instances` fresh, every second."""
+    """Keeps the process's document in `reengage.instances` fresh, every second.
+
+    Processes on several machines may have one name, so each has a document of its own.
+    """
 
     def __init__(self, database: Database, health: Health, *, service: str, instance: str, clock: Clock) -> None:
         self._instances = database["instances"]
         self._health = health
         self._service = service
         self._instance = instance
+        self._id = f"{service}/{instance}/{uuid.uuid4().hex}"
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._written = False
+        self._indexed = False
         self._ended = asyncio.Event()
         self.health_port = 0
 
@@ -131,10 +139,6 @@ class Heartbeat:
             async with asyncio.timeout(2):
                 await self._instances.delete_one({"_id": self._id})
 
-    @property
-    def _id(self) -> str:
-        return f"{self._service}/{self._instance}"
-
     async def _beat(self) -> None:
         told = False
         while not self._ended.is_set():
@@ -150,6 +154,9 @@ class Heartbeat:
 
     async def write(self) -> None:
         """One beat."""
+        if not self._indexed:
+            await self._instances.create_index([("at", 1)], expireAfterSeconds=_FORGOTTEN_AFTER_SECONDS)
+            self._indexed = True
         document = {
             "service": self._service,
             "instance": self._instance,

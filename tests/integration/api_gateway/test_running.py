@@ -88,7 +88,7 @@ async def test_without_kafka_it_reads_but_is_not_ready_and_the_ingress_says_so(
 async def test_a_heartbeat_is_kept_and_removed(start_gateway: StartGateway, databases: DatabaseClient) -> None:
     gateway = await start_gateway()
     instances = databases["reengage"]["instances"]
-    heartbeat = {"_id": f"api-gateway/{gateway.instance}"}
+    heartbeat = {"service": "api-gateway", "instance": gateway.instance}
 
     async def is_ready() -> None:
         found = await instances.find_one(heartbeat)

@@ -41,6 +41,15 @@ def test_a_process_that_was_not_heard_of_for_long_is_left_out(reengage: Any, top
     assert reengage("status", "--json").json["services"] == []
 
 
+def test_processes_of_two_stacks_are_told_apart_though_they_have_one_name(
+    reengage: Any, topics: Any, stack: Any
+) -> None:
+    stack.runs("ingestor")
+    beat = stack["reengage"]["instances"].find_one({})
+    stack["reengage"]["instances"].insert_one(beat | {"_id": "another"})
+    assert len(reengage("status", "--json").json["services"]) == 2
+
+
 def test_synchronizations_are_told_as_the_ingestor_left_them(
     reengage: Any, topics: Any, org_a: str, stack: Any
 ) -> None:

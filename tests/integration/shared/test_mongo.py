@@ -91,7 +91,7 @@ async def test_the_heartbeat_is_there_while_the_service_runs(database: Database)
     heartbeat = Heartbeat(database, health, service="s", instance="i", clock=SystemClock())
 
     async def state() -> str | None:
-        found = await database["instances"].find_one({"_id": "s/i"})
+        found = await database["instances"].find_one({"service": "s", "instance": "i"})
         assert found is not None
         return str(found["state"])
 
@@ -105,3 +105,30 @@ async def test_the_heartbeat_is_there_while_the_service_runs(database: Database)
     await eventually(ready)
     await heartbeat.stop()
     assert await database["instances"].find().to_list() == []
+
+
+async def test_two_processes_of_one_name_have_a_heartbeat_each(database: Database) -> None:
+    instances = database["instances"]
+    one, other = (
+        Heartbeat(database, Health(not_ready=list), service="s", instance="s-1", clock=SystemClock()) for _ in range(2)
+    )
+    await one.start()
+    await other.start()
+
+    async def both() -> None:
+        assert [each["instance"] async for each in instances.find()] == ["s-1", "s-1"]
+
+    await eventually(both)
+    await one.stop()
+    assert await instances.count_documents({}) == 1
+    await other.stop()
+    assert await instances.count_documents({}) == 0
+
+
+async def test_the_heartbeat_of_a_killed_process_is_forgotten_after_a_while(database: Database) -> None:
+    heartbeat = Heartbeat(database, Health(not_ready=list), service="s", instance="i", clock=SystemClock())
+    await heartbeat.write()
+    indexes = (await database.command({"listIndexes": "instances"}))["cursor"]["firstBatch"]
+    assert [(dict(each["key"]), each["expireAfterSeconds"]) for each in indexes if "expireAfterSeconds" in each] == [
+        ({"at": 1}, 600)
+    ]
