@@ -14,8 +14,8 @@ import structlog
 from shared.garbage import look_for_garbage_less_often
 from support import servers
 
-LAYERS = ("unit", "contract", "integration", "e2e", "faults", "browser", "bench")  # in the order they run
-MARKED = {"integration", "e2e", "faults", "browser"}
+LAYERS = ("unit", "contract", "integration", "e2e", "faults", "bench")  # in the order they run
+MARKED = {"integration", "e2e", "faults"}
 
 
 def pytest_configure() -> None:

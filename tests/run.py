@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "-m", "not (e2e or faults or browser)")
-ALONE = ("-m", "e2e or faults or browser")
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "-m", "not (e2e or faults)")
+ALONE = ("-m", "e2e or faults")
 """They measure, or keep both cores busy by themselves."""
 
 INTERRUPTED, NOTHING_SELECTED = 2, 5
