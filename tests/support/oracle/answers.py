@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from support.oracle import cards, cliniko_pages, performance, risk, trends
+from support.oracle import cliniko_pages, performance, risk, trends
 from support.oracle.attempts import attempts, status
 from support.oracle.cliniko_records import read_facts
 from support.oracle.contact import contacts, dormant, last_contact
@@ -98,12 +98,6 @@ class Oracle:
 
     def contacts_with_appointments(self, as_of: str) -> dict:
         return cliniko_pages.contacts_with_appointments(self.view(as_of))
-
-    def cards(self, as_of: str) -> dict:
-        """The dashboard's four cards; the names are the oracle's own."""
-        view = self.view(as_of)
-        day = self.calendar.local_date(view.at) - timedelta(days=30)
-        return cards.cards(view, self._view_at(self.calendar.end_of_day(day)))
 
     def patients(self, as_of: str) -> dict[str, dict]:
         """By patient id, for those in scope: the row and all that it was derived from."""
