@@ -20,7 +20,7 @@ OUTREACH_OUTCOME = "outreach.outcome.v1"
 TREATMENT_OUTCOME = "treatment.outcome.v1"
 
 MAX_AHEAD = HOUR
-"""How far an event's time may lie ahead of its receipt (µs)."""
+"""How far an event's time may lie ahead of the record's Kafka timestamp, or of its receipt by HTTP (µs)."""
 
 MAX_REASONS = 20
 
@@ -175,7 +175,8 @@ def parse_outreach_event(
     event, canonical = _read(raw)
     model = _validated(event)
     if model.time > received_at + MAX_AHEAD:
-        raise InvalidEvent([("/time", "lies more than one hour ahead of the receipt")])
+        received = "its receipt" if key is None else "the record's Kafka timestamp"
+        raise InvalidEvent([("/time", f"lies more than one hour ahead of {received}")])
     patient = model.data
     if key is not None and key != record_key(patient.organization_id, patient.patient_id):
         raise InvalidEvent([("", "the record's key is not organization_id:patient_id of the data")])

@@ -103,7 +103,7 @@ async def test_bad_events_are_set_aside_and_the_rest_goes_on() -> None:
         "InvalidEvent: /: the record's key is not organization_id:patient_id of the data",
         "InvalidEvent: unknown organization",
         "InvalidEvent: /: the record's key is not organization_id:patient_id of the data",
-        "InvalidEvent: /time: lies more than one hour ahead of the receipt",
+        "InvalidEvent: /time: lies more than one hour ahead of the record's Kafka timestamp",
     ]
     assert not any(letter.unexpected for letter in dead)
     assert list(publisher.states()) == [("p1", "sms", "m1")]

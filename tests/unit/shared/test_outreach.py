@@ -196,6 +196,14 @@ def test_nothing_else_is_a_time_stamp(text: Any) -> None:
     assert [pointer for pointer, _ in reasons(changed(time=text))] == ["/time"]
 
 
+def test_what_an_event_is_too_far_ahead_of_is_named_as_it_came_in() -> None:
+    early = NOW - 2 * HOUR
+    assert reasons(EVENT, received_at=early) == [
+        ("/time", "lies more than one hour ahead of the record's Kafka timestamp")
+    ]
+    assert reasons(EVENT, received_at=early, key=None) == [("/time", "lies more than one hour ahead of its receipt")]
+
+
 def test_no_receipt_makes_a_year_plausible() -> None:
     """A Kafka timestamp is the producer's, and may be anything."""
     for text, detail in [("2200-12-31T23:59:59Z", None), ("2201-01-01T00:00:00Z", "must be of the years 1900 to 2200")]:
