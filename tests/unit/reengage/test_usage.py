@@ -13,9 +13,10 @@ from reengage import cliniko
 from reengage.app import app
 from reengage.failures import CommandError, WrongUsageError, run
 from reengage.letters import parse_id, topic_names
-from reengage.organizations import checked_settings, parse_settings
+from reengage.organizations import MUST_BE, checked_settings, parse_settings
 from reengage.surroundings import Surroundings
 from shared.identity import KeySealer
+from shared.organizations import OrganizationSettings
 
 NOWHERE = Surroundings({}, None, (Path("/nowhere/stack.env"),))
 
@@ -140,9 +141,25 @@ def test_these_are_no_settings(arguments: list[str]) -> None:
 def test_each_wrong_setting_is_named_with_what_is_right() -> None:
     with pytest.raises(WrongUsageError) as wrong:
         checked_settings({"time_zone": "Sydney", "retry_after_days": "soon"}, "https://api.au1.cliniko.com/v1")
-    assert "time_zone: no such IANA time zone" in str(wrong.value)
-    assert "retry_after_days: Input should be a valid integer" in str(wrong.value)
-    assert "Value error" not in str(wrong.value)
+    assert str(wrong.value) == (
+        "time_zone must be an IANA time zone, such as Australia/Sydney;"
+        " retry_after_days must be a whole number of days from 1 to 36500, such as 7"
+    )
+
+
+@pytest.mark.parametrize("value", ["28", "[1]", "{", '{"*": "soon", "Initial": 0}', '{"*": 2.5}'])
+def test_days_by_type_that_are_none_are_answered_with_an_example(value: str) -> None:
+    settings = {"time_zone": "Australia/Sydney", "followup_days": value}
+    with pytest.raises(WrongUsageError) as wrong:
+        checked_settings(settings, "https://api.au1.cliniko.com/v1")
+    assert str(wrong.value).startswith("followup_days must be a JSON object that gives a whole number of days")
+    assert str(wrong.value).count("followup_days") == 1
+    example = str(wrong.value).split("'")[1]
+    assert checked_settings(settings | {"followup_days": example}, "https://api.au1.cliniko.com/v1")
+
+
+def test_each_setting_has_words_for_what_it_may_be() -> None:
+    assert MUST_BE.keys() == OrganizationSettings.model_fields.keys()
 
 
 @pytest.mark.parametrize(

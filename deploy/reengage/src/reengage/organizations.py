@@ -12,6 +12,7 @@ from reengage.failures import CommandError, WrongUsageError
 from shared.identity import KeySealer
 from shared.organizations import (
     CLINIKO_REQUESTS_PER_MINUTE,
+    LONGEST_DAYS,
     ORGANIZATION_ID,
     ClinikoAccess,
     Organization,
@@ -20,6 +21,25 @@ from shared.organizations import (
 )
 
 LONGEST_NAME = 200
+
+_DAYS = f"a whole number of days from 1 to {LONGEST_DAYS}"
+
+MUST_BE = {
+    "time_zone": "an IANA time zone, such as Australia/Sydney",
+    "active_window_days": f"{_DAYS}, such as 365",
+    "require_arrival_mark": "true or false",
+    "industry_avg_contact_rate": "a percentage from 0 to 100, such as 55.0",
+    "industry_avg_conversion": "a percentage from 0 to 100, such as 68.0",
+    "benchmark_source": "text of at most 500 characters",
+    "followup_days": (
+        f'a JSON object that gives {_DAYS} to names of appointment types, "*" for all others,'
+        """ such as '{"Initial": 14, "*": 28}'"""
+    ),
+    "retry_after_days": f"{_DAYS}, such as 7",
+    "sync_interval": "a whole number of seconds above 0, such as 300",
+    "cliniko_requests_per_minute": f"a whole number above 0, such as {CLINIKO_REQUESTS_PER_MINUTE}",
+}
+"""What each setting may be, as an operator is told."""
 
 
 async def load(control: Control, organization_id: str, *, removed_too: bool = False) -> Organization:
@@ -59,18 +79,14 @@ def checked_settings(values: Mapping[str, Any], base_url: str) -> OrganizationSe
     try:
         settings = OrganizationSettings.model_validate(values)
     except ValidationError as invalid:
-        raise WrongUsageError("; ".join(_told(error) for error in invalid.errors())) from None
+        wrong = dict.fromkeys(str(error["loc"][0]) for error in invalid.errors())
+        raise WrongUsageError("; ".join(f"{key} must be {MUST_BE[key]}" for key in wrong)) from None
     if settings.cliniko_requests_per_minute > CLINIKO_REQUESTS_PER_MINUTE and not on_loopback(base_url):
         raise WrongUsageError(
             f"cliniko_requests_per_minute: at most {CLINIKO_REQUESTS_PER_MINUTE}, as Cliniko allows;"
             " more only for a base URL on loopback"
         )
     return settings
-
-
-def _told(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"
 
 
 def exists_already(organization_id: str) -> CommandError:
