@@ -6,12 +6,11 @@ from typing import Any
 
 from support.demo_clinic.people import Person
 from support.demo_clinic.practice import FOLLOW_UP, day_of, is_closed, local
-from support.demo_clinic.story import Story
+from support.demo_clinic.story import HISTORY_DAYS, Story
 from support.sandbox.clock import stamp
 from support.sandbox.replies import reply
 
 SOURCE = "/demo-crm"
-IN_USE_DAYS = 300  # how long the practice has had its outreach program
 _MOST_PER_DAY = 7
 _STAFF = ("front-desk-1", "front-desk-2")
 _FIRST_TRY = {"sms": 50, "email": 24, "phone": 26}
@@ -52,8 +51,8 @@ class Outreach:
         self._organization_id = organization_id
         self._attempts = 0
         self._messages = 0
-        first = day_of(story.end) - timedelta(days=IN_USE_DAYS)
-        for offset in range(IN_USE_DAYS):
+        first = day_of(story.end) - timedelta(days=HISTORY_DAYS)
+        for offset in range(HISTORY_DAYS):
             day = first + timedelta(days=offset)
             if day.weekday() < 5 and not is_closed(day):
                 story.at(local(day, time(9, 30)), self._work_list)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from support.demo_clinic import demo_clinic
 from support.demo_clinic.people import _MOBILES
 from support.oracle import Clinic, Oracle
 from support.sandbox.catalog import RESOURCES
+from support.sandbox.clock import instant_of
 
 TODAY = date(2026, 3, 12)
 BEGINS = "2026-03-11T13:00:00Z"  # midnight in Melbourne
@@ -25,6 +26,7 @@ SETTINGS = {
     "followup_days": {"*": 28},
     "retry_after_days": 7,
 }
+SOON = timedelta(minutes=10)
 Record = dict[str, Any]
 
 
@@ -125,6 +127,18 @@ def test_the_dashboard_looks_like_a_clinics(seed: int) -> None:
         assert all(rate is not None for each in channels.values() for rate in each.values())
 
 
+def test_there_is_outreach_in_every_month_of_the_history() -> None:
+    attempts = defaultdict(set)
+    for each in outcomes():
+        attempts[each["time"][:7]].add(each["data"]["attempt_id"])
+    first, *whole, last = sorted(attempts)
+    assert (first, last) == ("2024-09", "2026-03")
+    assert all(70 <= len(attempts[month]) <= 140 for month in whole)
+    early = oracle().performance("2026-03-12", from_="2024-11-01", to="2024-11-30")["reengagement_metrics"]
+    assert early["outreach_attempts"] > 50
+    assert 30 <= early["contact_success_rate"] <= 62
+
+
 def test_there_are_attempts_for_trends_on_all_channels() -> None:
     used = defaultdict(set)
     for each in outcomes():
@@ -148,7 +162,7 @@ def test_attempts_span_channels_and_phone_bookings_are_followed_by_appointments(
     followed = [
         each
         for each in booked
-        if any(each["time"] <= at <= each["time"][:10] + "T23:59:59Z" for at in created[each["subject"]])
+        if any(timedelta(0) <= instant_of(at) - instant_of(each["time"]) < SOON for at in created[each["subject"]])
     ]
     assert len(booked) > 20
     assert len(followed) >= len(booked) - 1  # the last may have been cut off by the end
