@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import uuid
 from datetime import UTC, datetime
 
 from pymongo import MongoClient
@@ -15,7 +16,7 @@ def main() -> None:
     instance = os.environ["REENGAGE_INSTANCE"]
     service = instance.rpartition("-")[0]
     client = MongoClient(os.environ["MONGODB_URI"])
-    instances, key = client["reengage"]["instances"], {"_id": f"{service}/{instance}"}
+    instances, key = client["reengage"]["instances"], {"_id": f"{service}/{instance}/{uuid.uuid4().hex}"}
     beat = {"service": service, "instance": instance, "pid": os.getpid(), "state": "ready", "health_port": 0}
     while not ended.wait(0.5):
         instances.update_one(key, {"$set": beat | {"at": datetime.now(UTC)}}, upsert=True)
