@@ -86,7 +86,7 @@ def scale(settings: Settings, service: str, count: str) -> None:
     if service not in SERVICES:
         raise StackError(f"SERVICE must be one of {', '.join(SERVICES)}, not {service!r}")
     largest = board.LARGEST_CONSUMER_COUNT if service in board.CONSUMERS else board.LARGEST_COUNT
-    if not count.isdigit() or int(count) > largest:
+    if not count.isdecimal() or int(count) > largest:
         raise StackError(f"COUNT of {service} must be a number from 0 to {largest}, not {count!r}")
     if not board.has_supervisor(settings):
         raise StackError(f"nothing runs in {settings.home}: run `make up` first")

@@ -103,6 +103,6 @@ def add_port(ports: dict[int, str], port: int, variable: str) -> None:
 
 def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
     text = environ.get(variable) or str(default)
-    if not text.isdigit() or not 1 <= int(text) <= 65534:
+    if not text.isdecimal() or not 1 <= int(text) <= 65534:
         raise StackError(f"{variable} must be a port from 1 to 65534, not {text!r}")
     return int(text)

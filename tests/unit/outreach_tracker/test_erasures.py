@@ -86,6 +86,14 @@ def test_an_erasure_deletes_the_history_and_leaves_tombstones() -> None:
     assert {(each.topic, each.key) for each in tracker.tombstones} == TOMBSTONES
 
 
+def test_an_erasure_under_another_patients_key_erases_nobody() -> None:
+    tracker = Tracker()
+    tracker.handle(record(event("e1")))
+    tracker.handle(erasure()._replace(key=OTHER_KEY.encode()))
+    assert set(tracker.store.patients) == {ERASED_KEY}
+    assert tracker.tombstones == []
+
+
 def test_a_report_that_comes_later_is_dropped_and_gets_a_tombstone() -> None:
     tracker = Tracker()
     tracker.handle(erasure())

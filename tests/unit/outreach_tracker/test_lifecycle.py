@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from bson import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach_tracker import lifecycle
 from outreach_tracker.lifecycle import History, Report, fold, messages, without_idle_repeats
+from outreach_tracker.store import Change, PatientHistory, _write
 from shared.events import OUTCOMES, OutreachEvent
 from unit.outreach_tracker.fakes import event, report, treatment
 
@@ -73,6 +75,19 @@ def test_events_are_sorted_by_time_source_and_id() -> None:
     told = [event("b", at=2), event("a", at=2), event("a", at=2, source="/a"), event("z", at=1)]
     events = messages(folded([report(one) for one in told]), [("sms", "m1")])["sms", "m1"]
     assert [(one.source, one.event_id) for one in events] == [("/crm", "z"), ("/a", "a"), ("/crm", "a"), ("/crm", "b")]
+
+
+@given(st.lists(st.text(max_size=60), max_size=6), st.sampled_from(["e", "é" * 90, "😀" * 100]))
+def test_a_history_takes_no_more_in_the_store_than_it_is_counted_for(texts: list[str], ident: str) -> None:
+    told = [
+        report(event(f"{ident}{number}", message=ident, reason=text, campaign=text * 9, staff=text))
+        for number, text in enumerate(texts)
+    ]
+    told += [report(treatment(f"t{number}", outcome=f"better {text}")) for number, text in enumerate(texts)]
+    history = folded([*told, *(report(event(f"{ident}0", message=f"m{number}")) for number in range(3))])
+    after = PatientHistory("org_x", "p1", 1, 0, history)
+    document: Any = _write(Change(after, history.keys()), "x" * 32)
+    assert len(encode(document._doc)) <= sum(entry.size for entry in history.values()) + 300
 
 
 def test_a_full_history_refuses_what_is_new_and_still_takes_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:

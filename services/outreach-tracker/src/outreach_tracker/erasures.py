@@ -76,7 +76,7 @@ def _erased(batch: Sequence[Record]) -> list[ContactErased]:
                 event = Event[ContactErased].model_validate_json(record.value)
             except ValidationError:
                 continue
-            if event.type == _ERASED:
+            if event.type == _ERASED and record.key == record_key(event.data.organization_id, event.data.patient_id):
                 found.append(event.data)
     return found
 

@@ -119,4 +119,4 @@ def _refusals(response: httpx.Response) -> list[str]:
 
 def _told_pause(response: httpx.Response) -> float | None:
     told = response.headers.get("retry-after", "")
-    return min(float(told), _LONGEST_PAUSE) if told.isdigit() else None
+    return min(float(told), _LONGEST_PAUSE) if told.isdecimal() else None
