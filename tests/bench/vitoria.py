@@ -137,6 +137,8 @@ def _answers(system: System) -> list[Figure]:
 
 def _memory(system: System) -> Iterator[Figure]:
     for file in sorted((system.home / "run").glob("*.pid")):
+        if file.stem == "supervisor":  # the parent of all of them
+            continue
         with suppress(FileNotFoundError, KeyError):
             told: dict[str, Any] = json.loads(file.read_text())
             yield plain(f"memory of {file.stem} then", resident_megabytes_of(told["pid"]), " MB")
