@@ -16,7 +16,7 @@ VISIBLE_WITHIN = 3 * SYNC_SECONDS
 """One interval until the synchronization begins; the rest for it and for a busy machine."""
 
 EVENT_VISIBLE_WITHIN = 1.0
-"""As promised; the machine that runs all of this may be busy, so the best of three counts."""
+"""As promised; the machine that runs all of this may be busy, so one of three may be late."""
 
 
 def _ago(**span: float) -> str:
@@ -169,4 +169,4 @@ def test_an_outreach_event_is_visible_within_a_second(clinic: Clinic) -> None:
         took.append(
             clinic.becomes(lambda n=expected: len(clinic.patient("109")["reengagement_history"]) == n, within=10)
         )
-    assert min(took) < EVENT_VISIBLE_WITHIN, took
+    assert sorted(took)[1] < EVENT_VISIBLE_WITHIN, took
