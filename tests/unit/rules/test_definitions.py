@@ -11,6 +11,8 @@ from rules.facts import Appointment, Contact, Facts, Report
 from rules.figures import (
     ATTEMPTS,
     BOOKINGS,
+    EPISODES,
+    EPISODES_WON,
     FAILED,
     MESSAGES,
     NO_FUTURE,
@@ -86,6 +88,28 @@ def test_immediate_actions_are_the_union_of_critical_and_failed() -> None:
     summary = answers.list_summary(state, {}, SETTINGS, today=0, include_dormant=False)
     assert summary["total_at_risk"] == 12 + 8 + 15 == 35
     assert summary["immediate_action_required"] == 12
+
+
+def test_the_predicted_success_is_the_mean_of_each_levels_own_chance() -> None:
+    today = 738_000
+    state = {
+        class_counter(patient_class(False, CRITICAL, NO_FUTURE)): 12,
+        class_counter(patient_class(False, HIGH, NO_FUTURE)): 8,
+        class_counter(patient_class(False, MEDIUM, NO_FUTURE)): 15,
+    }
+    days = {
+        (today - 364, EPISODES[CRITICAL]): 10,
+        (today, EPISODES_WON[CRITICAL]): 6,
+        (today - 365, EPISODES[HIGH]): 100,  # a day too old
+        (today - 3, EPISODES[MEDIUM]): 4,
+    }
+    q = 0.55 * 0.68
+    critical, high, medium = (6 + 20 * q) / (10 + 20), (0 + 20 * q) / (0 + 20), (0 + 20 * q) / (4 + 20)
+    expected = round(100 * (12 * critical + 8 * high + 15 * medium) / 35, 1)
+    summary = answers.list_summary(state, days, SETTINGS, today=today, include_dormant=False)
+    assert summary["success_rate_prediction"] == expected == 37.3
+    nothing_known = answers.list_summary(state, {}, SETTINGS, today=today, include_dormant=False)
+    assert nothing_known["success_rate_prediction"] == 37.4
 
 
 def test_the_rates_of_the_sample() -> None:
