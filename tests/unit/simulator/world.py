@@ -168,6 +168,7 @@ class World:
                 await Point("idle")
                 try:
                     await settler.step()
+                    await settler.clear()
                 except TransientError:
                     continue
 

@@ -1,15 +1,13 @@
 """Results computed anew beside those that are served, and the end of what nobody needs any more."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from risk_engine.results import Results
 from risk_engine.store.settlements import MongoSettlementStore
-from risk_engine.store.standings import MongoStandingStore, generation_of, is_current
+from risk_engine.store.standings import MongoStandingStore, Standing, generation_of, is_current
 from risk_engine.turns import BATCH
 from shared.clock import Clock
 from shared.organizations import OrganizationDirectory
-from shared.tasks import cancelled
 from shared.timelines import home_partition
 
 UPKEEP_SECONDS = 1.0
@@ -45,15 +43,20 @@ class Generations:
         self._rebuilds = rebuilds
         self._due = 0.0
         self._building: list[str] = []
-        self._purging: asyncio.Task[None] | None = None
+        self._retired: list[Standing] = []
+        self._removed: list[str] = []
 
-    async def stop(self) -> None:
-        """Whatever goes on in the background ends."""
-        if self._purging is not None:
-            await cancelled(self._purging)
+    async def clear(self) -> None:
+        """Deletes what `keep_up` found to be retired long enough ago or removed; a large organization takes minutes."""
+        retired, self._retired = self._retired, []
+        for standing in retired:
+            await self._standings.discard_retired(standing, self._clock.now())
+        removed, self._removed = self._removed, []
+        if removed:
+            await self._standings.purge(removed)
 
     async def keep_up(self, homes: Sequence[int]) -> None:
-        """Begins what settings, rules or requests ask for, and ends what was removed; not at every call."""
+        """Begins what settings, rules or requests ask for, and finds what is to be cleared; not at every call."""
         began = self._clock.monotonic()
         if began < self._due:
             return
@@ -88,16 +91,8 @@ class Generations:
                 self._building.append(organization.id)
             elif standing["building"] is not None:
                 self._building.append(organization.id)
-            await self._standings.discard_retired(standing, self._clock.now())
-        await self._purge([each.id for each in await self._directory.removed() if home_partition(each.id) in homes])
-
-    async def _purge(self, removed: Sequence[str]) -> None:
-        """In the background: a large organization takes minutes."""
-        if self._purging is not None and self._purging.done():
-            done, self._purging = self._purging, None
-            await done
-        if removed and self._purging is None:
-            self._purging = asyncio.create_task(self._standings.purge(removed))
+        self._retired = [standing for standing in standings.values() if standing["retired"]]
+        self._removed = [each.id for each in await self._directory.removed() if home_partition(each.id) in homes]
 
     async def _build(self, organization_id: str) -> bool:
         """Builds a batch; False when nothing more is to come."""

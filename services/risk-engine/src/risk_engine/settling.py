@@ -81,10 +81,7 @@ class Settler:
     async def run(self) -> None:
         """Settles for ever; waits transient faults out."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        try:
-            await together(self._rounds(), self._rounds_beside_crowds())
-        finally:
-            await self._generations.stop()
+        await together(self._rounds(), _repeat(self.settle_beside_crowds), _repeat(self.clear))
 
     def not_ready(self) -> list[str]:
         """Why sums and assessments stay behind, if they do."""
@@ -104,6 +101,10 @@ class Settler:
             busy = True
         return await self._generations.build() or busy
 
+    async def clear(self) -> None:
+        """Deletes what nobody needs any more, beside all else."""
+        await self._generations.clear()
+
     async def _rounds(self) -> None:
         pause = IDLE_SECONDS
         while True:
@@ -122,19 +123,6 @@ class Settler:
             else:
                 await self._pace.give_way(self._clock.monotonic() - began)
 
-    async def _rounds_beside_crowds(self) -> None:
-        pause = IDLE_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            try:
-                await self.settle_beside_crowds(self._homes())
-                pause = IDLE_SECONDS
-            except Exception as fault:
-                if not is_transient(fault):
-                    raise
-                _log.warning("waiting", error=describe(fault))
-                pause = min(pause * 2, LONGEST_PAUSE)
-
     # ---------------------------------------------------------------- dirty timelines
 
     async def settle_dirty(self, homes: Sequence[int]) -> bool:
@@ -148,8 +136,9 @@ class Settler:
         await self._turns.take(crowded or dirty, self._settled, self._write)
         return bool(dirty)
 
-    async def settle_beside_crowds(self, homes: Sequence[int]) -> None:
+    async def settle_beside_crowds(self) -> None:
         """Settles what waits beside a backlog of other organizations."""
+        homes = self._homes()
         if self._crowds and homes:
             dirty = await self._settlements.dirty(homes, BATCH, besides=sorted(self._crowds))
             await self._turns.take(dirty, self._settled, self._write)
@@ -204,6 +193,20 @@ class Settler:
     async def _refresh(self, batch: Batch) -> None:
         await self._settlements.refresh(batch.results)
         await self._settlements.let_stand(batch.expired - {s.id for s in batch.results})
+
+
+async def _repeat(work: Callable[[], Awaitable[None]]) -> None:
+    pause = IDLE_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            await work()
+            pause = IDLE_SECONDS
+        except Exception as fault:
+            if not is_transient(fault):
+                raise
+            _log.warning("waiting", error=describe(fault))
+            pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _crowds(dirty: Iterable[Document]) -> frozenset[str]:
