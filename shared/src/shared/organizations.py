@@ -28,6 +28,12 @@ FOLLOWUP_DAYS = 28
 LONGEST_DAYS = 36_500
 """A century: what is added to a calendar day stays a day that Python can show."""
 
+LONGEST_INTERVAL = 31_536_000
+"""Seconds between two synchronizations: a year."""
+
+MOST_REQUESTS = 1_000_000
+"""A minute, of a sandbox: more than any machine serves, and a number that can be stored."""
+
 CACHE_SECONDS = 1.0
 
 NOT_READ_BY_RULES = frozenset({"sync_interval", "cliniko_requests_per_minute"})
@@ -85,9 +91,9 @@ class OrganizationSettings(BaseModel):
         AfterValidator(_all_types_covered),
     ] = Field(default_factory=lambda: {ALL_OTHER_TYPES: FOLLOWUP_DAYS})
     retry_after_days: Days = 7
-    sync_interval: Annotated[int, Field(gt=0)] | None = None
+    sync_interval: Annotated[int, Field(gt=0, le=LONGEST_INTERVAL)] | None = None
     """Seconds; None: SYNC_INTERVAL of the ingestor."""
-    cliniko_requests_per_minute: Annotated[int, Field(gt=0)] = CLINIKO_REQUESTS_PER_MINUTE
+    cliniko_requests_per_minute: Annotated[int, Field(gt=0, le=MOST_REQUESTS)] = CLINIKO_REQUESTS_PER_MINUTE
 
     def read_by_rules(self) -> dict[str, Any]:
         """The settings that the numbers depend on: a change of one raises `settings_revision`."""

@@ -7,7 +7,7 @@ import pytest
 
 from shared.dead_letters import DeadLetter
 from shared.records import Record
-from shared.topics import OUTREACH_EVENTS
+from shared.topics import CONTACTS, OUTREACH_EVENTS
 
 SECRET = "Jane Citizen"
 
@@ -94,6 +94,25 @@ def test_a_letter_that_says_a_foreign_origin_is_not_replayed(reengage: Any, topi
     ran = reengage("dlq", "replay", found)
     assert ran.status == 1
     assert "not its topic" in ran.err
+
+
+def test_a_fact_of_a_clinic_that_had_the_id_before_is_not_replayed(reengage: Any, topics: Any, added: Any) -> None:
+    error = uuid.uuid4().hex
+    topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, 1, b"org_again:p1", b"{}", (), 0), error))
+    (old,) = [each["id"] for each in reengage("dlq", "list", "--json").json if error in each["error"]]
+    assert added("org_again").status == 0
+    topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, 2, b"org_again:p1", b"{}", (), 0), error))
+    (new,) = [
+        each["id"] for each in reengage("dlq", "list", "--json").json if error in each["error"] and each["id"] != old
+    ]
+
+    refused = reengage("dlq", "replay", old)
+    assert refused.status == 1
+    assert "had its organization's id before" in refused.err
+    ran = reengage("dlq", "replay", "--all", "--topic", topics.of(CONTACTS), "--json")
+    assert new in ran.json["replayed"]
+    assert old not in ran.json["replayed"]
+    assert f"{old} stays" in ran.err
 
 
 def test_wrong_ids_are_told_apart_from_letters_that_are_gone(reengage: Any, topics: Any) -> None:

@@ -206,6 +206,14 @@ def test_clinikos_limit_holds_for_an_address_that_is_not_on_loopback(reengage: A
     assert "at most 200" in ran.err
 
 
+@pytest.mark.parametrize("name", ["sync_interval", "cliniko_requests_per_minute", "retry_after_days"])
+def test_a_number_that_is_too_large_is_refused(reengage: Any, org_a: str, name: str) -> None:
+    for number in (10**17, 2**63, 10**30):
+        ran = reengage("org", "set", org_a, f"{name}={number}")
+        assert ran.status == 2
+        assert f"{name} must be a whole number" in ran.err
+
+
 def test_name_and_contact_can_be_changed(reengage: Any, org_a: str) -> None:
     ran = reengage("org", "set", org_a, "--name", "Another", "--contact-email", "x@clinic.test", "--json")
     assert (ran.json["name"], ran.json["cliniko"]["contact_email"]) == ("Another", "x@clinic.test")

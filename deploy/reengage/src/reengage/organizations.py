@@ -13,6 +13,8 @@ from shared.identity import KeySealer
 from shared.organizations import (
     CLINIKO_REQUESTS_PER_MINUTE,
     LONGEST_DAYS,
+    LONGEST_INTERVAL,
+    MOST_REQUESTS,
     ORGANIZATION_ID,
     ClinikoAccess,
     Organization,
@@ -36,8 +38,8 @@ MUST_BE = {
         """ such as '{"Initial": 14, "*": 28}'"""
     ),
     "retry_after_days": f"{_DAYS}, such as 7",
-    "sync_interval": "a whole number of seconds above 0, such as 300",
-    "cliniko_requests_per_minute": f"a whole number above 0, such as {CLINIKO_REQUESTS_PER_MINUTE}",
+    "sync_interval": f"a whole number of seconds from 1 to {LONGEST_INTERVAL} (a year), such as 300",
+    "cliniko_requests_per_minute": f"a whole number from 1 to {MOST_REQUESTS}, such as {CLINIKO_REQUESTS_PER_MINUTE}",
 }
 """What each setting may be, as an operator is told."""
 

@@ -1,6 +1,7 @@
 """Putting dead letters back where they came from: same bytes, same key, and the letter is marked."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from pymongo import UpdateOne
 
@@ -9,30 +10,53 @@ from reengage.control import Control
 from reengage.failures import CommandError
 from reengage.letters import Letter
 from reengage.offsets import Kafka
+from reengage.organizations import load_all
 from reengage.output import say
 from shared import dead_letters
 from shared.kafka import KeyedProducer, Outgoing
-from shared.topics import dead_letters_of
+from shared.topics import OUTREACH_EVENTS, dead_letters_of
 
 AT_ONCE = 200
 
 
 async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Letter]:
     """The letters that were not replayed yet; tells of those that cannot be."""
-    replayed = await letters.replays(control)
+    replayed, added = await letters.replays(control), await _added(control)
     async for letter in letters.read(kafka, topics):
         if letter.id in replayed:
             continue
         if letter.truncated:
             say(f"{letter.id} stays: it holds the begin of its record only")
-            continue
+        elif _is_of_an_earlier_clinic(letter, added):
+            say(f"{letter.id} stays: it is of a clinic that had its organization's id before and was removed")
+        else:
+            yield letter
+
+
+async def by_id(control: Control, kafka: Kafka, ids: Iterable[str]) -> AsyncIterator[Letter]:
+    """The letters of these ids, each once, replayed before or not."""
+    added = await _added(control)
+    for letter_id in dict.fromkeys(ids):
+        letter = await letters.read_one(kafka, letter_id)
+        if _is_of_an_earlier_clinic(letter, added):
+            raise CommandError(
+                f"{letter_id} is of a clinic that had its organization's id before and was removed: it is not replayed"
+            )
         yield letter
 
 
-async def by_id(kafka: Kafka, ids: Iterable[str]) -> AsyncIterator[Letter]:
-    """The letters of these ids, each once, replayed before or not."""
-    for letter_id in dict.fromkeys(ids):
-        yield await letters.read_one(kafka, letter_id)
+async def _added(control: Control) -> dict[str, datetime]:
+    return {organization.id: organization.created_at for organization in await load_all(control)}
+
+
+def _is_of_an_earlier_clinic(letter: Letter, added: Mapping[str, datetime]) -> bool:
+    """Whether its facts would mix with those of another clinic.
+
+    What others report of outreach may well have come before its organization was added.
+    """
+    organization_id = (letter.key or b"").partition(b":")[0].decode(errors="replace")
+    since = added.get(organization_id)
+    return since is not None and letter.at < since and letter.topic != dead_letters_of(OUTREACH_EVENTS)
 
 
 async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterator[Letter]) -> list[str]:

@@ -106,7 +106,7 @@ async def _replay(ids: list[str], everything: bool, topic: str | None) -> list[s
         open_control() as control,
         open_kafka(control.surroundings.kafka_bootstrap_servers) as kafka,
     ):
-        chosen = replaying.open_letters(control, kafka, names) if everything else replaying.by_id(kafka, ids)
+        chosen = replaying.open_letters(control, kafka, names) if everything else replaying.by_id(control, kafka, ids)
         producer = KeyedProducer(control.surroundings.kafka_bootstrap_servers, client_id="reengage-replay")
         try:
             return await replaying.replay(control, producer, chosen)
