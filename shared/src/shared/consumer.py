@@ -43,12 +43,14 @@ def create_consumer(
     on_assigned: Rebalanced | None = None,
     on_revoked: Rebalanced | None = None,
     max_records: int = 2_000,
+    first: str | None = None,
     patience: Patience | None = None,
     limit: FailureLimit | None = None,
     client_id: str | None = None,
 ) -> "Consumer":
     """A consumer of several topics in one group; nothing connects before its `start`.
 
+    What waits in the topic `first` need not wait for the others: it is asked first, for half a batch.
     `producer` writes the dead letters. `fail` stops the service: called when most records fail
     by an error of our own code.
     """
@@ -71,6 +73,7 @@ def create_consumer(
         group=group,
         client_id=client_id or group,
         max_records=max_records,
+        first=first,
         listener=assignment,
         on_batch=consumer.on_batch,
         asked=progress.asked,

@@ -148,9 +148,11 @@ class Organization(BaseModel):
     settings_revision: int
     cliniko: ClinikoAccess
     created_at: datetime
+    added_again_at: datetime | None = None
+    """When the id of a removed organization was used again: what was told of it before is another clinic's."""
     removed_at: datetime | None = None
 
-    @field_validator("created_at", "removed_at")
+    @field_validator("created_at", "added_again_at", "removed_at")
     @classmethod
     def _in_utc(cls, moment: datetime | None) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -80,6 +80,7 @@ class Subscription:
         group: str,
         client_id: str,
         max_records: int,
+        first: str | None,
         listener: ConsumerRebalanceListener,
         on_batch: OnBatch,
         asked: Callable[[], None],
@@ -88,6 +89,8 @@ class Subscription:
         self._on_batch = on_batch
         self._asked = asked
         self._committed: Offsets = {}
+        self._first = first
+        self._first_records = max(1, max_records // 2)
         self._broker = KafkaBroker(
             bootstrap_servers,
             client_id=client_id,
@@ -136,7 +139,10 @@ class Subscription:
             self._asked()
             await asyncio.sleep(not_before - now())
             try:
-                found = await ask(*args, **options)
+                found = await self._of_first(consumer, ask)
+                more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
+                for partition, records in more.items():
+                    found.setdefault(partition, []).extend(records)
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 raise
@@ -147,6 +153,13 @@ class Subscription:
             return found
 
         consumer.getmany = getmany
+
+    async def _of_first(self, consumer: Any, ask: Callable[..., Awaitable[Any]]) -> dict[KafkaPartition, list[Any]]:
+        """What was fetched of the topic that comes first: aiokafka hands partitions out in the order they came in."""
+        partitions = [partition for partition in consumer.assignment() if partition.topic == self._first]
+        if not partitions:
+            return {}
+        return dict(await ask(*partitions, timeout_ms=0, max_records=self._first_records))
 
     async def _pass_what_is_no_record(self, consumer: Any) -> None:
         """Commits behind the marks of transactions and what they took back: nobody waits for it.

@@ -101,6 +101,8 @@ def test_a_fact_of_a_clinic_that_had_the_id_before_is_not_replayed(reengage: Any
     topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, 1, b"org_again:p1", b"{}", (), 0), error))
     (old,) = [each["id"] for each in reengage("dlq", "list", "--json").json if error in each["error"]]
     assert added("org_again").status == 0
+    assert reengage("org", "remove", "org_again", "--yes").status == 0
+    assert added("org_again").status == 0
     topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, 2, b"org_again:p1", b"{}", (), 0), error))
     (new,) = [
         each["id"] for each in reengage("dlq", "list", "--json").json if error in each["error"] and each["id"] != old

@@ -53,7 +53,7 @@ async def start(kafka_bootstrap: str, topic: Topic, producer: KeyedProducer) -> 
     async def start(handle: Handler, fail: Callable[[BaseException], None] = pytest.fail, **more: Any) -> Consumer:
         consumer = create_consumer(
             kafka_bootstrap,
-            [topic.name],
+            [topic.name, *more.pop("others", ())],
             group=topic.name,
             handle=handle,
             producer=producer,
@@ -154,6 +154,28 @@ async def test_what_a_transaction_took_back_is_not_handled_and_nothing_of_it_sta
 
     await eventually(nothing_behind)
     assert handled.values == [b"told"]
+
+
+async def test_the_topic_that_comes_first_does_not_wait_for_a_backlog_of_the_others(
+    start: Start, topic: Topic, producer: KeyedProducer
+) -> None:
+    backlog = [Outgoing(topic.dead_letters, b"k%d" % number, b"x" * 1_000) for number in range(6_000)]
+    await producer.publish_all(backlog)
+    values = await publish(producer, topic, 20)
+    order: list[str] = []
+
+    async def handle(records: Sequence[Record]) -> list[DeadLetter]:
+        order.extend(record.topic for record in records)
+        await asyncio.sleep(0.2)  # so that all partitions are fetched meanwhile
+        return []
+
+    def all_came() -> None:
+        assert len(order) == len(backlog) + len(values)
+
+    await start(handle, first=topic.name, others=[topic.dead_letters], max_records=500)
+    await eventually(all_came, within=30)
+    last = len(order) - 1 - order[::-1].index(topic.name)
+    assert last < len(backlog) / 2
 
 
 async def test_headers_that_are_no_text_harm_nobody(start: Start, topic: Topic, producer: KeyedProducer) -> None:

@@ -36,6 +36,7 @@ def stored(organization_id: str, **changes: Any) -> dict[str, Any]:
             "contact_email": "it@clinic.test",
         },
         "created_at": CREATED,
+        "added_again_at": None,
         "removed_at": None,
     }
     return document | changes

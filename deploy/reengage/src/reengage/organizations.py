@@ -110,13 +110,15 @@ async def add(
     revision: int,
 ) -> Organization:
     """Stores a new organization, or one that was removed; CommandError when somebody was faster."""
+    now = control.now()
     organization = Organization(
         id=organization_id,
         name=name,
         settings=settings,
         settings_revision=revision,
         cliniko=_sealed(access, organization_id, sealer),
-        created_at=control.now(),
+        created_at=now,
+        added_again_at=now if revision > 1 else None,
     )
     organizations = control.collection("organizations")
     try:

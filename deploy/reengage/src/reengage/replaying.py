@@ -13,21 +13,22 @@ from reengage.offsets import Kafka
 from reengage.organizations import load_all
 from reengage.output import say
 from shared import dead_letters
+from shared.earlier_clinics import REASON, organization_of
 from shared.kafka import KeyedProducer, Outgoing
-from shared.topics import OUTREACH_EVENTS, dead_letters_of
+from shared.topics import dead_letters_of
 
 AT_ONCE = 200
 
 
 async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Letter]:
     """The letters that were not replayed yet; tells of those that cannot be."""
-    replayed, added = await letters.replays(control), await _added(control)
+    replayed, again = await letters.replays(control), await _added_again(control)
     async for letter in letters.read(kafka, topics):
         if letter.id in replayed:
             continue
         if letter.truncated:
             say(f"{letter.id} stays: it holds the begin of its record only")
-        elif _is_of_an_earlier_clinic(letter, added):
+        elif _is_of_an_earlier_clinic(letter, again):
             say(f"{letter.id} stays: it is of a clinic that had its organization's id before and was removed")
         else:
             yield letter
@@ -35,28 +36,24 @@ async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) ->
 
 async def by_id(control: Control, kafka: Kafka, ids: Iterable[str]) -> AsyncIterator[Letter]:
     """The letters of these ids, each once, replayed before or not."""
-    added = await _added(control)
+    again = await _added_again(control)
     for letter_id in dict.fromkeys(ids):
         letter = await letters.read_one(kafka, letter_id)
-        if _is_of_an_earlier_clinic(letter, added):
+        if _is_of_an_earlier_clinic(letter, again):
             raise CommandError(
                 f"{letter_id} is of a clinic that had its organization's id before and was removed: it is not replayed"
             )
         yield letter
 
 
-async def _added(control: Control) -> dict[str, datetime]:
-    return {organization.id: organization.created_at for organization in await load_all(control)}
+async def _added_again(control: Control) -> dict[str, datetime]:
+    return {one.id: one.added_again_at for one in await load_all(control) if one.added_again_at is not None}
 
 
-def _is_of_an_earlier_clinic(letter: Letter, added: Mapping[str, datetime]) -> bool:
-    """Whether its facts would mix with those of another clinic.
-
-    What others report of outreach may well have come before its organization was added.
-    """
-    organization_id = (letter.key or b"").partition(b":")[0].decode(errors="replace")
-    since = added.get(organization_id)
-    return since is not None and letter.at < since and letter.topic != dead_letters_of(OUTREACH_EVENTS)
+def _is_of_an_earlier_clinic(letter: Letter, again: Mapping[str, datetime]) -> bool:
+    """Whether its facts would mix with those of another clinic: `shared.earlier_clinics`, for who wrote it again."""
+    since = again.get(organization_of(letter.key))
+    return since is not None and (letter.at < since or letter.error == f"InvalidEvent: {REASON}")
 
 
 async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterator[Letter]) -> list[str]:

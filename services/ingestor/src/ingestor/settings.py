@@ -28,7 +28,7 @@ class IngestorSettings(ServiceSettings):
     ingestor_stopped_retry: Seconds = 3600.0
     """How long an organization that Cliniko refused is left alone, unless its key changes."""
 
-    ingestor_concurrency: Annotated[int, Field(ge=1, le=100)] = 4
+    ingestor_concurrency: Annotated[int, Field(ge=1, le=1_000)] = 32
     """API keys used at the same time."""
 
     @field_validator("reengage_encryption_keys")

@@ -9,10 +9,13 @@ from outreach_tracker.purging import keep_purging
 from outreach_tracker.retelling import Retelling
 from outreach_tracker.store import MongoHistoryStore
 from shared.consumer import create_consumer
+from shared.dead_letters import DeadLetter
+from shared.earlier_clinics import of_present_clinics
 from shared.kafka import KeyedProducer, TopicSetup
 from shared.organizations import OrganizationDirectory
+from shared.records import Record
 from shared.service import BackgroundTask, Part, Runtime
-from shared.topics import TRACKER_TOPICS
+from shared.topics import OUTREACH_EVENTS, TRACKER_TOPICS
 
 NAME = "outreach-tracker"
 
@@ -36,11 +39,17 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     follow_outreach = create_follow_outreach(store, producer.publish_all, is_known, runtime.clock)
 
     erasures = MongoErasures(own)
-    on_records = create_heed_erasures(follow_outreach, erasures, producer.publish_all, is_known)
+    heed_erasures = create_heed_erasures(follow_outreach, erasures, producer.publish_all, is_known)
+
+    async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
+        present, dead_letters = await of_present_clinics(records, organizations.find)
+        return [*dead_letters, *await heed_erasures(present)]
+
     consumer = create_consumer(
         kafka,
         TRACKER_TOPICS,
         group=NAME,
+        first=OUTREACH_EVENTS,
         handle=on_records,
         producer=producer,
         clock=runtime.clock,

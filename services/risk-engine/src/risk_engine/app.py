@@ -11,6 +11,7 @@ from risk_engine.store.standings import MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
 from shared.consumer import create_consumer
 from shared.dead_letters import DeadLetter
+from shared.earlier_clinics import of_present_clinics
 from shared.faults import describe, is_transient
 from shared.kafka import KeyedProducer, ensure_topics
 from shared.logs import log_of
@@ -18,7 +19,7 @@ from shared.organizations import OrganizationDirectory
 from shared.records import Record
 from shared.service import BackgroundTask, Part, Runtime
 from shared.timelines import DATABASE
-from shared.topics import RISK_ENGINE_TOPICS
+from shared.topics import OUTREACH_MESSAGES, RISK_ENGINE_TOPICS
 
 GROUP = "risk-engine"
 RETRY_SECONDS = 1.0
@@ -39,7 +40,8 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return await directory.find(organization_id) is not None
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
-        dead_letters = await fold_into_timelines(records, timelines, knows, producer.publish_all)
+        present, dead_letters = await of_present_clinics(records, directory.find)
+        dead_letters += await fold_into_timelines(present, timelines, knows, producer.publish_all)
         settler.wake(len(records))
         return dead_letters
 
@@ -47,6 +49,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
         runtime.settings.kafka_bootstrap_servers,
         RISK_ENGINE_TOPICS,
         group=GROUP,
+        first=OUTREACH_MESSAGES,
         handle=on_records,
         producer=producer,
         clock=clock,

@@ -130,8 +130,9 @@ class Settler:
 
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
-        dirty = await self._settlements.dirty(homes, BATCH if self._pace.folding else LOOK)
-        self._crowds = _crowds(dirty) if len(dirty) >= BATCH else frozenset()
+        folding = self._pace.folding
+        dirty = await self._settlements.dirty(homes, BATCH if folding else LOOK)
+        self._crowds = _crowds(dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
         await self._turns.take(crowded or dirty, self._settled, self._write)
         return bool(dirty)

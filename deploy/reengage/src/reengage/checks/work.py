@@ -141,8 +141,8 @@ async def lag(kafka: Kafka) -> list[Finding]:
     await asyncio.sleep(MOVES_WITHIN_SECONDS)
     findings = []
     for (topic, group), count in before.items():
-        now = await kafka.committed(group)
-        moved = any(offset > committed[group].get(place, 0) for place, offset in now.items() if place.topic == topic)
+        now = await kafka.committed(group)  # one consumer works off all topics of a group
+        moved = any(offset > committed[group].get(place, 0) for place, offset in now.items())
         if count and not moved:
             advice = f"look at {group}'s state above and at its log: it may be starting, or stopped"
             findings.append(problem("lag", f"{group} leaves {count} records of {topic} lying", advice))

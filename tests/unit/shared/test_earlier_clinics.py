@@ -1,0 +1,44 @@
+"""An id that is used again brings nothing back of the clinic that had it before."""
+
+from datetime import UTC, datetime
+
+from rules.instants import SECOND, from_datetime
+from shared.dead_letters import DeadLetter
+from shared.earlier_clinics import REASON, of_present_clinics
+from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
+from shared.records import Record
+
+AGAIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
+ACCESS = ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="k", key_hash="h", contact_email="a@b.example")
+
+
+async def find(organization_id: str) -> Organization | None:
+    if organization_id == "org_unknown":
+        return None
+    return Organization(
+        id=organization_id,
+        name="A clinic",
+        settings=OrganizationSettings(time_zone="UTC"),
+        settings_revision=1,
+        cliniko=ACCESS,
+        created_at=AGAIN,
+        added_again_at=AGAIN if organization_id == "org_again" else None,
+    )
+
+
+def record(organization_id: str, after: int, value: bytes | None = b"{}") -> Record:
+    return Record("cliniko-contacts", 0, 0, f"{organization_id}:p1".encode(), value, (), from_datetime(AGAIN) + after)
+
+
+async def test_what_was_told_before_the_id_was_used_again_is_set_aside() -> None:
+    old, tombstone, new = record("org_again", -1), record("org_again", -1, None), record("org_again", 0)
+    kept, dead = await of_present_clinics([old, tombstone, new], find)
+    assert kept == [tombstone, new]
+    assert dead == [DeadLetter.invalid(old, REASON)]
+
+
+async def test_of_other_organizations_nothing_is_set_aside_whatever_the_clocks_say() -> None:
+    records = [record("org_first", -60 * SECOND), record("org_unknown", -SECOND), record("", 0)]
+    records.append(records[0]._replace(key=None))
+    records.append(record("org_again", 0)._replace(timestamp=-1_000))  # a record without a time
+    assert await of_present_clinics(records, find) == (records, [])
