@@ -5,11 +5,12 @@ Writes are `w: majority`, reads see what a majority has, from the primary.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import ConfigurationError, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -88,7 +89,7 @@ class DatabaseClient:
         The callback can run several times (conflicts, failovers): it must hand the session to
         every operation and have no other effects.
         """
-        async with await self._start_session() as session:
+        async with self._replacing_connections_without_sessions(), await self._start_session() as session:
             result: T = await session.with_transaction(
                 callback,
                 read_concern=ReadConcern("snapshot"),
@@ -101,8 +102,29 @@ class DatabaseClient:
     async def snapshot(self) -> AsyncIterator[Session]:
         """A session whose reads (find, aggregate, distinct) all see one moment, at most minutes ago."""
         session = self._client.start_session(snapshot=True)
-        async with session if self.driver == "pymongo" else await session as opened:
+        async with (
+            self._replacing_connections_without_sessions(),
+            session if self.driver == "pymongo" else await session as opened,
+        ):
             yield opened
+
+    @asynccontextmanager
+    async def _replacing_connections_without_sessions(self) -> AsyncIterator[None]:
+        """Has the next attempt use new connections after ConfigurationError, which is transient then.
+
+        PyMongo asks a server once for each connection whether it has sessions. One that was made while
+        the server was neither primary nor secondary has none for good, and is used again and again; there
+        is no public way to be rid of it.
+        """
+        try:
+            yield
+        except ConfigurationError:
+            client = self._client if self.driver == "pymongo" else self._client.delegate
+            for server in list(client._topology._servers.values()):  # noqa: SLF001
+                resetting = server.pool.reset_without_pause()
+                if isawaitable(resetting):
+                    await resetting
+            raise
 
     async def drop_database(self, name: str) -> None:
         """Deletes a database."""

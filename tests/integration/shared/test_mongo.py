@@ -5,9 +5,10 @@ from typing import get_args
 
 import pytest
 from pymongo import InsertOne, ReplaceOne, UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import ConfigurationError, DuplicateKeyError
 
 from shared.clock import SystemClock
+from shared.faults import is_transient
 from shared.health import Health, Heartbeat
 from shared.mongo import Database, DatabaseClient, Session, open_database_client
 from shared.settings import Driver
@@ -29,6 +30,25 @@ async def database(client: DatabaseClient, unique_name: str) -> AsyncIterator[Da
 
 async def test_it_answers(client: DatabaseClient) -> None:
     await client.ping()
+
+
+async def test_a_connection_without_sessions_is_replaced(client: DatabaseClient, database: Database) -> None:
+    """Made while the server was between primary and secondary, it would refuse transactions for good."""
+
+    async def write(session: Session) -> None:
+        await database["things"].update_one({"_id": 1}, {"$inc": {"x": 1}}, upsert=True, session=session)
+
+    await client.with_transaction(write)
+    driver = client._client if client.driver == "pymongo" else client._client.delegate
+    for server in driver._topology._servers.values():
+        for connection in server.pool.conns:
+            connection.supports_sessions = False
+    with pytest.raises(ConfigurationError) as refused:
+        await client.with_transaction(write)
+    assert is_transient(refused.value)
+    await client.with_transaction(write)
+    async with client.snapshot() as session:
+        assert await database["things"].find_one({"_id": 1}, session=session) == {"_id": 1, "x": 2}
 
 
 async def test_it_writes_and_reads(database: Database) -> None:
