@@ -140,12 +140,18 @@ class Subscription:
             await asyncio.sleep(not_before - now())
             try:
                 found = await self._of_first(consumer, ask)
-                more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
-                for partition, records in more.items():
-                    found.setdefault(partition, []).extend(records)
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 raise
+            try:
+                more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
+            except KafkaError as fault:
+                _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
+                if not found:
+                    raise
+                more = {}  # the position lies behind what was found: it would be lost
+            for partition, records in more.items():
+                found.setdefault(partition, []).extend(records)
             count = sum(len(records) for records in found.values())
             not_before = now() + GATHERING_SECONDS if 0 < count < FEW else 0.0
             if not count:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from integration.shared.conftest import ReadAll
 from shared.clock import SystemClock
@@ -176,6 +177,29 @@ async def test_the_topic_that_comes_first_does_not_wait_for_a_backlog_of_the_oth
     await eventually(all_came, within=30)
     last = len(order) - 1 - order[::-1].index(topic.name)
     assert last < len(backlog) / 2
+
+
+async def test_what_came_of_the_first_topic_is_not_lost_when_kafka_fails_for_the_others(
+    start: Start, topic: Topic, producer: KeyedProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, found, failures = AIOKafkaConsumer.getmany, False, 0
+
+    async def getmany(self: AIOKafkaConsumer, *partitions: TopicPartition, **options: Any) -> Any:
+        nonlocal found, failures
+        if found and not partitions:
+            found = False
+            failures += 1
+            raise KafkaError("of another partition")
+        answer = await ask(self, *partitions, **options)
+        found = bool(partitions and answer)
+        return answer
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    values = await publish(producer, topic, 200)
+    handled = Handled()
+    await start(handled, first=topic.name, max_records=20)
+    await eventually(handled.all_of(values), within=20)
+    assert failures
 
 
 async def test_headers_that_are_no_text_harm_nobody(start: Start, topic: Topic, producer: KeyedProducer) -> None:
