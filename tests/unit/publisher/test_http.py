@@ -1,6 +1,5 @@
 """Reports through the gateway: tried again where that can help, and only there."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+import reengage_publisher.http
 from reengage_publisher import HttpOutreachPublisher, PublishError, RejectedError, outreach_event
 from reengage_publisher.reporting import utc_now
 
@@ -40,7 +40,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         told.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    # the publisher's alone: other tests' servers live in this process, and sleep between two looks
+    monkeypatch.setattr(reengage_publisher.http, "sleep", sleep)
     return told
 
 

@@ -1,7 +1,7 @@
 """Publishes outreach events through the gateway, for systems without access to Kafka."""
 
-import asyncio
 import json
+from asyncio import sleep
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from http import HTTPStatus
@@ -71,7 +71,7 @@ class HttpOutreachPublisher(Reporter):
         body = b"[" + b",".join(map(encoded, batch)) + b"]"
         problem, pause = "not tried", 0.0
         for attempt in range(self._attempts):
-            await asyncio.sleep(pause)
+            await sleep(pause)
             pause = min(0.25 * 2**attempt, _LONGEST_PAUSE)
             try:
                 response = await self._client.post(url, content=body, headers=self._headers)
