@@ -1,15 +1,18 @@
 """Dead letters on a real Kafka: listed, shown, put back."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from reengage.checks import work
 from shared.dead_letters import DeadLetter
 from shared.records import Record
 from shared.topics import CONTACTS, OUTREACH_EVENTS
 
 SECRET = "Jane Citizen"
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.parametrize("reengage", ["motor"], indirect=True)
 """What matters here is Kafka: one driver of the database is enough."""
@@ -36,7 +39,8 @@ def test_a_list_tells_whence_a_letter_came_and_never_what_it_says(reengage: Any,
     found = listed(reengage, letter)
     assert found["origin"] == {"topic": topics.of(OUTREACH_EVENTS), "partition": 3, "offset": 17}
     assert found["error"].startswith("InvalidEvent: ")
-    assert (found["attempts"], found["truncated"], found["replayed_at"]) == (1, False, None)
+    assert (found["attempts"], found["truncated"]) == (1, False)
+    assert (found["replayed_at"], found["left_alone"]) == (None, None)
     for ran in (reengage("dlq", "list"), reengage("dlq", "list", "--json"), reengage("dlq", "show", letter)):
         assert ran.status == 0
         assert letter in ran.out
@@ -114,7 +118,64 @@ def test_a_fact_of_a_clinic_that_had_the_id_before_is_not_replayed(reengage: Any
     ran = reengage("dlq", "replay", "--all", "--topic", topics.of(CONTACTS), "--json")
     assert new in ran.json["replayed"]
     assert old not in ran.json["replayed"]
-    assert f"{old} stays" in ran.err
+    assert "of clinics that were removed" in ran.err
+
+
+def test_letters_of_a_clinic_that_was_removed_are_marked_and_left_alone(reengage: Any, topics: Any, added: Any) -> None:
+    assert added("org_here").status == 0
+    assert added("org_gone").status == 0
+    error = uuid.uuid4().hex
+    keys = (b"org_gone:p1", b"org_here:p1", b"org_unknown:p1", None)
+    for offset, key in enumerate(keys):
+        topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, offset, key, b"\xff", (), 0), error))
+    found = {
+        each["origin"]["offset"]: each["id"]
+        for each in reengage("dlq", "list", "--json").json
+        if error in each["error"]
+    }
+    assert reengage("org", "remove", "org_gone", "--yes").status == 0
+
+    assert [listed(reengage, found[offset])["left_alone"] for offset in range(len(keys))] == [
+        "of a clinic that was removed",
+        None,
+        None,
+        None,
+    ]
+    assert reengage("dlq", "show", found[0], "--json").json["left_alone"] == "of a clinic that was removed"
+    refused = reengage("dlq", "replay", found[0])
+    assert (refused.status, "of a clinic that was removed: it is not replayed" in refused.err) == (1, True)
+    ran = reengage("dlq", "replay", "--all", "--topic", topics.of(CONTACTS), "--json")
+    assert set(found.values()) - set(ran.json["replayed"]) == {found[0]}
+
+
+def test_letters_of_a_clinic_that_was_removed_do_not_count(
+    reengage: Any, topics: Any, added: Any, stack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "MOVES_WITHIN_SECONDS", 0.0)
+
+    def judged() -> tuple[int, bool, str, str | None]:
+        count = reengage("status", "--json").json["dead_letters"]
+        (check,) = [each for each in reengage("doctor", "--json").json["checks"] if each["check"] == "dead letters"]
+        return count, check["ok"], check["found"], check["advice"]
+
+    def bury(key: bytes) -> None:
+        topics.bury(DeadLetter.invalid(Record(topics.of(CONTACTS), 0, 1, key, b"{}", (), 0), "a rule"))
+
+    earlier = [each["id"] for each in reengage("dlq", "list", "--json").json]
+    stack["reengage"]["dlq_replays"].insert_many([{"_id": one, "replayed_at": LONG_AGO} for one in earlier])
+    assert added("org_gone").status == 0
+    assert judged() == (0, True, "none that waits for somebody", None)
+    bury(b"org_gone:p1")
+    assert judged()[:3] == (1, False, "1")
+    assert reengage("org", "remove", "org_gone", "--yes").status == 0
+    rest = "; 1 of removed clinics run out by themselves"
+    assert judged() == (0, True, f"none that waits for somebody{rest}", None)
+    assert added("org_gone").status == 0
+    assert judged() == (0, True, f"none that waits for somebody{rest}", None)
+    bury(b"org_gone:p1")
+    count, ok, told, advice = judged()
+    assert (count, ok, told) == (1, False, f"1{rest}")
+    assert "dlq replay --all" in str(advice)
 
 
 def test_wrong_ids_are_told_apart_from_letters_that_are_gone(reengage: Any, topics: Any) -> None:

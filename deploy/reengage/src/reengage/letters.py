@@ -1,6 +1,6 @@
 """Dead letters: which there are, and what is in them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,7 +109,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() else None
 
 
-def view(letter: Letter, replays: dict[str, datetime]) -> dict[str, Any]:
+def view(letter: Letter, replays: Mapping[str, datetime], left_alone: str | None) -> dict[str, Any]:
     """What is shown of a letter: whence it came and why, never what it says."""
     return {
         "id": letter.id,
@@ -120,6 +120,7 @@ def view(letter: Letter, replays: dict[str, datetime]) -> dict[str, Any]:
         "at": letter.at,
         "truncated": letter.truncated,
         "replayed_at": replays.get(letter.id),
+        "left_alone": left_alone,
     }
 
 
@@ -144,12 +145,12 @@ async def replays(control: Control) -> dict[str, datetime]:
     return {replay["_id"]: replay["replayed_at"] async for replay in found}
 
 
-async def count_open(control: Control, kafka: Kafka) -> int:
-    """How many letters there are that were not replayed."""
+async def count_open(kafka: Kafka, replays: Iterable[str]) -> int:
+    """How many letters there are that were not replayed, whatever their clinic."""
     begins, ends = await kafka.begins(TOPIC_NAMES), await kafka.ends(TOPIC_NAMES)
     held = sum(end - begins[partition] for partition, end in ends.items())
     gone_by = 0
-    for letter_id in await replays(control):
+    for letter_id in replays:
         partition, offset = parse_id(letter_id), int(letter_id.rpartition(":")[2])
         gone_by += begins.get(partition, 0) <= offset < ends.get(partition, 0)
     return held - gone_by

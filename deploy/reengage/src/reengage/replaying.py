@@ -1,7 +1,6 @@
 """Putting dead letters back where they came from: same bytes, same key, and the letter is marked."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from pymongo import UpdateOne
 
@@ -10,10 +9,9 @@ from reengage.control import Control
 from reengage.failures import CommandError
 from reengage.letters import Letter
 from reengage.offsets import Kafka
-from reengage.organizations import load_all
+from reengage.open_letters import removed_clinics
 from reengage.output import say
 from shared import dead_letters
-from shared.earlier_clinics import REASON, organization_of
 from shared.kafka import KeyedProducer, Outgoing
 from shared.topics import dead_letters_of
 
@@ -22,38 +20,29 @@ AT_ONCE = 200
 
 async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) -> AsyncIterator[Letter]:
     """The letters that were not replayed yet; tells of those that cannot be."""
-    replayed, again = await letters.replays(control), await _added_again(control)
+    replayed, removed = await letters.replays(control), await removed_clinics(control)
+    left_alone = 0
     async for letter in letters.read(kafka, topics):
         if letter.id in replayed:
             continue
-        if letter.truncated:
+        if removed.why_left_alone(letter):
+            left_alone += 1
+        elif letter.truncated:
             say(f"{letter.id} stays: it holds the begin of its record only")
-        elif _is_of_an_earlier_clinic(letter, again):
-            say(f"{letter.id} stays: it is of a clinic that had its organization's id before and was removed")
         else:
             yield letter
+    if left_alone:
+        say(f"left alone: {left_alone} of clinics that were removed (`reengage dlq list` marks them)")
 
 
 async def by_id(control: Control, kafka: Kafka, ids: Iterable[str]) -> AsyncIterator[Letter]:
     """The letters of these ids, each once, replayed before or not."""
-    again = await _added_again(control)
+    removed = await removed_clinics(control)
     for letter_id in dict.fromkeys(ids):
         letter = await letters.read_one(kafka, letter_id)
-        if _is_of_an_earlier_clinic(letter, again):
-            raise CommandError(
-                f"{letter_id} is of a clinic that had its organization's id before and was removed: it is not replayed"
-            )
+        if why := removed.why_left_alone(letter):
+            raise CommandError(f"{letter_id} is {why}: it is not replayed")
         yield letter
-
-
-async def _added_again(control: Control) -> dict[str, datetime]:
-    return {one.id: one.added_again_at for one in await load_all(control) if one.added_again_at is not None}
-
-
-def _is_of_an_earlier_clinic(letter: Letter, again: Mapping[str, datetime]) -> bool:
-    """Whether its facts would mix with those of another clinic: `shared.earlier_clinics`, for who wrote it again."""
-    since = again.get(organization_of(letter.key))
-    return since is not None and (letter.at < since or letter.error == f"InvalidEvent: {REASON}")
 
 
 async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterator[Letter]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reengage import letters
+from reengage import open_letters
 from reengage.control import Control
 from reengage.instances import running
 from reengage.offsets import GROUPS, Kafka, behind
@@ -20,7 +20,7 @@ async def status_of(control: Control, kafka: Kafka) -> dict[str, Any]:
         "topics": topics,
         "lag": sum(topic["lag"] for topic in topics),
         "organizations": await synchronizations(control),
-        "dead_letters": await letters.count_open(control, kafka),
+        "dead_letters": (await open_letters.tally(control, kafka)).waiting,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from reengage import letters
+from reengage import open_letters
 from reengage.checks.findings import Finding, fine, problem
 from reengage.checks.stopped import what_to_do
 from reengage.control import Control
@@ -153,10 +153,12 @@ async def lag(kafka: Kafka) -> list[Finding]:
 
 async def dead_letters(control: Control, kafka: Kafka) -> Finding:
     """Whether records were set aside that nobody has looked after."""
-    count = await letters.count_open(control, kafka)
-    if not count:
-        return fine("dead letters", "none that were not replayed")
-    return problem("dead letters", str(count), "reengage dlq list; mend the reason, then: reengage dlq replay --all")
+    count = await open_letters.tally(control, kafka)
+    rest = f"; {count.left_alone} of removed clinics run out by themselves" if count.left_alone else ""
+    if not count.waiting:
+        return fine("dead letters", f"none that waits for somebody{rest}")
+    advice = "reengage dlq list; mend the reason, then: reengage dlq replay --all"
+    return problem("dead letters", f"{count.waiting}{rest}", advice)
 
 
 async def gateway(surroundings: Surroundings) -> Finding:

@@ -20,25 +20,27 @@ def list_(topic: Topic = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("id", "from", "error", "attempts", "set aside", "replayed")
+    columns = ("id", "from", "error", "attempts", "set aside", "replayed", "left alone")
     print_table(columns, [(each["id"], _origin(each), *(each[name] for name in _TOLD)) for each in found])
 
 
-_TOLD = ("error", "attempts", "at", "replayed_at")
+_TOLD = ("error", "attempts", "at", "replayed_at", "left_alone")
 
 
 async def _list(topic: str | None) -> list[dict[str, Any]]:
     from reengage import letters
     from reengage.control import open_control
     from reengage.offsets import open_kafka
+    from reengage.open_letters import removed_clinics
 
     names = letters.topic_names(topic)
     async with (
         open_control() as control,
         open_kafka(control.surroundings.kafka_bootstrap_servers) as kafka,
     ):
-        replays = await letters.replays(control)
-        return [letters.view(letter, replays) async for letter in letters.read(kafka, names)]
+        replays, removed = await letters.replays(control), await removed_clinics(control)
+        found = letters.read(kafka, names)
+        return [letters.view(letter, replays, removed.why_left_alone(letter)) async for letter in found]
 
 
 @commands.command()
@@ -61,6 +63,7 @@ async def _show(letter_id: str, with_value: bool) -> dict[str, Any]:
     from reengage import letters
     from reengage.control import open_control
     from reengage.offsets import open_kafka
+    from reengage.open_letters import removed_clinics
 
     letters.parse_id(letter_id)
     async with (
@@ -68,7 +71,8 @@ async def _show(letter_id: str, with_value: bool) -> dict[str, Any]:
         open_kafka(control.surroundings.kafka_bootstrap_servers) as kafka,
     ):
         letter = await letters.read_one(kafka, letter_id)
-        shown = letters.view(letter, await letters.replays(control))
+        left_alone = (await removed_clinics(control)).why_left_alone(letter)
+        shown = letters.view(letter, await letters.replays(control), left_alone)
         shown["bytes"] = len(letter.value or b"")
         shown["headers"] = letters.told_headers(letter)
         return shown | (letters.content(letter) if with_value else {})
