@@ -1,5 +1,6 @@
 """What a stack is told by its environment: refused before anything starts, and compared with what runs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,44 @@ def test_a_password_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     environment.publish(Settings(tmp_path))
     monkeypatch.setenv("MONGODB_URI", "mongodb://me:secret@db/")
     assert asked_otherwise(tmp_path) == ["another MONGODB_URI"]
+
+
+def test_other_keys_are_told_and_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.KEYS, "k1:secret")
+    environment.publish(Settings(tmp_path))
+    monkeypatch.setenv(environment.KEYS, "k2:another,k1:secret")
+    assert asked_otherwise(tmp_path) == ["another REENGAGE_ENCRYPTION_KEYS"]
+
+
+def test_a_file_of_keys_that_was_changed_since_the_start_is_told(tmp_path: Path) -> None:
+    environment.publish(Settings(tmp_path))
+    file, started = tmp_path / environment.KEYS_FILE, tmp_path / environment.STACK_FILE
+    assert asked_otherwise(tmp_path) == []
+    written_again(file, file.read_text(), after=started)
+    assert asked_otherwise(tmp_path) == []
+    written_again(file, f"k2:another\n{file.read_text()}", after=started)
+    assert asked_otherwise(tmp_path) == ["another encryption.keys"]
+
+
+def test_keys_by_variable_need_no_file_and_an_older_one_asks_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(environment.KEYS, "k1:secret")
+    environment.publish(Settings(tmp_path))
+    monkeypatch.delenv(environment.KEYS)
+    file, started = tmp_path / environment.KEYS_FILE, tmp_path / environment.STACK_FILE
+    assert asked_otherwise(tmp_path) == []
+    assert not file.exists()
+    file.write_text("k0:of an earlier start\n")
+    written_again(started, started.read_text(), after=file)
+    assert asked_otherwise(tmp_path) == []
+
+
+def written_again(file: Path, text: str, *, after: Path) -> None:
+    """Writes the file, later than another was written."""
+    file.write_text(text)
+    later = after.stat().st_mtime_ns + 1_000_000
+    os.utime(file, ns=(later, later))
 
 
 def test_the_last_words_of_a_process_are_its_own(tmp_path: Path) -> None:
