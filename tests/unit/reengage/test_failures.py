@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import warnings
 from typing import Any, NoReturn
 
@@ -46,3 +48,19 @@ def test_an_interrupt_within_the_work_is_one_line(
 ) -> None:
     monkeypatch.setattr(failures, "_quieten_libraries", lambda: None)
     assert ended_by(interrupted_work, capsys) == (130, "reengage: interrupted\n", [])
+
+
+@pytest.mark.parametrize("imported", ["reengage.app", "typer", "reengage.commands.verifying"])
+def test_an_interrupt_while_the_program_is_imported_is_one_line(imported: str) -> None:
+    interrupted_there = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {imported!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from reengage.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", interrupted_there], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "reengage: interrupted\n")
