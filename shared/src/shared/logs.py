@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 from shared.faults import describe, place_of
 
@@ -82,6 +87,10 @@ ALLOWED_KEYS = frozenset(
 
 # Of foreign code only these write messages without values of records.
 _TRUSTED_LOGGERS = ("aiokafka", "uvicorn.error", "faststream")
+
+_NOT_YET = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+"""Answers of a Kafka that is still finding itself, as at every fresh start: aiokafka asks again, but logs an error. A
+Kafka that does not answer stays one, and whoever waits for long is not ready."""
 
 REPEATED_AFTER_SECONDS = 30.0
 """How often the same line of foreign code is let through: while Kafka is away, aiokafka writes a hundred a second."""
@@ -210,14 +219,20 @@ class _ToStructlog(logging.Handler):
         self._repetitions = repetitions
 
     def emit(self, record: logging.LogRecord) -> None:
+        level = logging.WARNING if _only_waits(record) else record.levelno
         template = _first_line(str(record.msg))
         fault = type(record.exc_info[1]) if record.exc_info else None
-        left_out = self._repetitions.left_out((record.name, record.levelno, template, fault))
+        left_out = self._repetitions.left_out((record.name, level, template, fault))
         if left_out is None:
             return
         text = _first_line(record.getMessage()) if record.name.startswith(_TRUSTED_LOGGERS) else template
         repeated = {"repeated": left_out} if left_out else {}
-        structlog.get_logger(module=record.name).log(record.levelno, text, exc_info=record.exc_info, **repeated)
+        structlog.get_logger(module=record.name).log(level, text, exc_info=record.exc_info, **repeated)
+
+
+def _only_waits(record: logging.LogRecord) -> bool:
+    told = record.args if isinstance(record.args, tuple) else ()
+    return any(isinstance(each, _NOT_YET) for each in told)
 
 
 def _first_line(text: str) -> str:

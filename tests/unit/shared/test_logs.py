@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from aiokafka.errors import GroupCoordinatorNotAvailableError, NodeNotReadyError
 
 from shared.faults import StatedError
 from shared.logs import REMEMBERED_LINES, REPEATED_AFTER_SECONDS, configure_logs, log_of
@@ -90,6 +91,18 @@ def test_foreign_code_is_heard_from_warning_on_without_its_arguments(lines: Any)
     told = lines()
     assert [line["event"] for line in told] == ["refused %s", "node 1 is away"]
     assert PHONE not in json.dumps(told)
+
+
+def test_a_library_that_waits_for_kafka_to_find_its_coordinators_logs_no_error(lines: Any) -> None:
+    foreign = logging.getLogger("aiokafka.consumer.group_coordinator")
+    foreign.error("Group Coordinator Request failed: %s", GroupCoordinatorNotAvailableError())
+    foreign.error("Group Coordinator Request failed: %s", NodeNotReadyError())
+    foreign.error("failed: %(reason)s", {"reason": "another"})
+    assert [(line["level"], line["event"]) for line in lines()] == [
+        ("warning", "Group Coordinator Request failed: [Error 15] GroupCoordinatorNotAvailableError"),
+        ("error", "Group Coordinator Request failed: NodeNotReadyError"),
+        ("error", "failed: another"),
+    ]
 
 
 def test_a_line_of_foreign_code_that_comes_again_and_again_is_written_seldom(
