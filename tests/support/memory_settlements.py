@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from risk_engine.settlement import Settled, increments, is_newer, lacks
+from risk_engine.settlement import Addition, Settled, is_newer, lacks, mark, updates
 from risk_engine.store.settlements import expired_assessment
 from risk_engine.store.standings import Standing, _part, _retired, first_standing
 from rules.instants import FOREVER
@@ -46,17 +46,24 @@ class MemorySettlements:
         found = [a for _, a in sorted(self.assessments.items()) if a["home"] in homes and a["until"] <= now]
         return [expired_assessment(a) for a in found[:limit]]
 
-    def write(self, settled: Sequence[Settled], now: int) -> None:
+    def contributions_of(self, ids: Sequence[str]) -> dict[str, Document]:
+        return {name: self.contributions[name] for name in ids if name in self.contributions}
+
+    def write(self, settled: Sequence[Settled], addition: Addition, now: int) -> None:
         current = [s for s in settled if not self._is_outdated(s)]
-        for rollup, fields in increments([(s, self.contributions.get(s.id)) for s in current]).items():
-            for field, change in fields.items():
+        stored = self.contributions_of([s.id for s in settled])
+        into_sums = addition.updates
+        if len(current) < len(settled) or addition.replaced != {name: mark(doc) for name, doc in stored.items()}:
+            into_sums = updates((s, stored.get(s.id)) for s in current)
+        for rollup, update in into_sums:
+            for field, change in update["$inc"].items():
                 self.rollups[rollup, field] += change
         for s in current:
             if s.assessment is None:
                 self.contributions.pop(s.id, None)
                 self.assessments.pop(s.id, None)
             else:
-                self.contributions[s.id] = dict(s.contribution_document or {})
+                self.contributions[s.id] = dict(s.contribution or {})
                 self.assessments[s.id] = dict(s.assessment)
 
     def _is_outdated(self, s: Settled) -> bool:

@@ -1,6 +1,6 @@
 """What contributions add to an organization's rollups (`shared.rollups`): written by the risk engine only."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from rules.contribution import Contribution
@@ -70,6 +70,18 @@ class Net:
         for (rollup_id, belongs_to), changes in known.items():
             _put(into, rollup_id, f"n.{belongs_to}", changes)
         return into
+
+
+def all_of(parts: Iterable[Increments]) -> Increments:
+    """Several added up; the first of them is changed."""
+    into: Increments = {}
+    for part in parts:
+        if not into:
+            into = part
+            continue
+        for rollup_id, fields in part.items():
+            _add(into, rollup_id, fields)
+    return into
 
 
 def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) -> None:

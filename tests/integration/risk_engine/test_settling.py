@@ -1,14 +1,14 @@
 """Two settlers of one organization on a real database: what the simulator found, on the stores themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from risk_engine.changes import Change
-from risk_engine.computing import Outcome, Work, in_a_thread
+from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.settling import CROWD, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore
@@ -20,7 +20,7 @@ from shared.mongo import DatabaseClient, open_database_client
 from shared.organizations import ClinikoAccess, Organization, OrganizationDirectory, OrganizationSettings
 from shared.rollups import ROLLUPS
 from shared.tasks import cancelled
-from shared.timelines import DATABASE, Merged, home_partition
+from shared.timelines import DATABASE, home_partition
 from support.eventually import eventually
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
@@ -234,11 +234,11 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
     large = Clinic(client, f"{unique_name}_large")
     backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def compute(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Outcome]:
-        if len(work) > CROWD:
+    async def compute(inputs: Inputs) -> Computed:
+        if len(inputs.work) > CROWD:
             backlog_under_way.set()
             await goes_on.wait()
-        return await in_a_thread(work, merged, as_of=as_of, with_contribution=with_contribution)
+        return await in_a_thread(inputs)
 
     async def all_of(of: Clinic, count: int) -> None:
         assert await of.assessed() == count

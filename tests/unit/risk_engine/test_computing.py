@@ -1,5 +1,6 @@
-"""The process that computes says the same as a thread, and none is missed when it is killed."""
+"""The processes that compute say the same as a thread, and none is missed when it is killed."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,23 +13,23 @@ from typing import Any
 import pytest
 from bson import decode, encode
 
-from risk_engine.computing import MANY, ComputingProcess, Work, in_a_thread
+from risk_engine.computing import Computed, Inputs, Work, in_a_thread
+from risk_engine.processes import MANY, PROCESSES, ComputingProcesses
 from risk_engine.settlement import Failed, Generation, Settled
 from rules.instants import DAY, parse_instant
 from rules.settings import rule_settings
 from shared.faults import TransientError
-from shared.timelines import Merged
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
 GENERATION = Generation("org", 1, rule_settings({"time_zone": "Australia/Sydney", "followup_days": {"*": 28}}))
 
 
 @pytest.fixture
-async def process() -> AsyncIterator[ComputingProcess]:
-    process = ComputingProcess()
-    await process.start()
-    yield process
-    await process.stop()
+async def processes() -> AsyncIterator[ComputingProcesses]:
+    processes = ComputingProcesses()
+    await processes.start()
+    yield processes
+    await processes.stop()
 
 
 def timeline(number: int, visits: int, **contact: Any) -> dict[str, Any]:
@@ -53,64 +54,91 @@ def timeline(number: int, visits: int, **contact: Any) -> dict[str, Any]:
     }
 
 
-def work_of(visits: int) -> tuple[list[Work], Merged]:
+def inputs_of(visits: int, contributions: dict[str, Any]) -> Inputs:
     """Patients of so many visits; the first of them has taken in another one."""
     loser = timeline(999, 4, merged_at=NOW - 10 * DAY) | {"merged_into": "org:p0", "survivors": ["org:p0"]}
-    return [(timeline(number, visits), GENERATION) for number in range(2 * MANY)], {"org:p0": [loser]}
+    work: list[Work] = [(timeline(number, visits), GENERATION) for number in range(2 * MANY)]
+    return Inputs(work, {"org:p0": [loser]}, NOW, contributions)
 
 
-def plain(results: list[Settled]) -> list[Settled]:
+def plain(computed: Computed) -> list[Settled]:
     """With documents as they are read back."""
+    settled = [one for one in computed.outcomes if isinstance(one, Settled)]
+    assert len(settled) == len(computed.outcomes)
     return [
         s._replace(
-            contribution_document=decode(encode(s.contribution_document or {})),
+            contribution=decode(encode(s.contribution or {})),
             assessment=decode(encode(s.assessment or {})),
         )
-        for s in results
+        for s in settled
     ]
 
 
-async def test_it_says_the_same_as_a_thread_also_of_patients_it_remembers(process: ComputingProcess) -> None:
+async def test_they_say_the_same_as_a_thread_also_of_patients_they_remember(processes: ComputingProcesses) -> None:
+    stored: dict[str, Any] = {}
     for visits in (3, 4, 4, 2):
-        work, merged = work_of(visits)
-        found = await process(work, merged, as_of=NOW, with_contribution=True)
-        wanted = await in_a_thread(work, merged, as_of=NOW, with_contribution=True)
+        inputs = inputs_of(visits, stored)
+        found, wanted = await processes(inputs), await in_a_thread(inputs)
         assert plain(found) == plain(wanted)
-        assert any(s.contribution and s.contribution.state for s in found)
+        assert any(s.contribution and s.contribution["state"] for s in plain(found))
+        assert _changes(found) == _changes(wanted)
+        assert found.addition.replaced == wanted.addition.replaced
+        assert found.addition.replaced.keys() == stored.keys()
+        # all but a few are stored, so that some patients are new every time
+        stored = {s.id: dict(s.contribution or {}) for s in plain(found)[5:]}
 
 
-async def test_one_that_fails_keeps_none_of_the_others_back(process: ComputingProcess) -> None:
-    work, merged = work_of(3)
+async def test_who_asks_for_assessments_only_gets_nothing_to_add(processes: ComputingProcesses) -> None:
+    inputs = inputs_of(3, {})._replace(contributions=None)
+    found = await processes(inputs)
+    assert found.addition == ([], {})
+    assert all(isinstance(one, Settled) and one.assessment and one.contribution is None for one in found.outcomes)
+
+
+async def test_one_that_fails_keeps_none_of_the_others_back(processes: ComputingProcesses) -> None:
+    inputs = inputs_of(3, {})
     bad = timeline(7, 3, created_at=10**18)  # in the year 33658
-    work[7] = (bad, GENERATION)
-    for compute in (process, in_a_thread):
-        outcomes = await compute(work, merged, as_of=NOW, with_contribution=True)
-        assert [number for number, one in enumerate(outcomes) if isinstance(one, Failed)] == [7]
-        assert outcomes[7].timeline == "org:p7"
+    inputs = inputs._replace(work=[*inputs.work[:7], (bad, GENERATION), *inputs.work[8:]])
+    for compute in (processes, in_a_thread):
+        outcomes = (await compute(inputs)).outcomes
+        failed = {number: one.timeline for number, one in enumerate(outcomes) if isinstance(one, Failed)}
+        assert failed == {7: "org:p7"}
 
 
-async def test_killed_it_says_so_and_another_one_goes_on(process: ComputingProcess) -> None:
-    work, merged = work_of(3)
-    (child,) = _computing(os.getpid())
-    os.kill(child, signal.SIGKILL)
-    with pytest.raises(TransientError):
-        await process(work, merged, as_of=NOW, with_contribution=True)
-    assert len(await process(work, merged, as_of=NOW, with_contribution=True)) == len(work)
+async def test_killed_it_says_so_and_another_one_goes_on(processes: ComputingProcesses) -> None:
+    inputs = inputs_of(3, {})
+    children = _computing(os.getpid())
+    assert len(children) == PROCESSES
+    os.kill(children[-1], signal.SIGKILL)
+    outcomes = await asyncio.gather(*(processes(inputs) for _ in children), return_exceptions=True)
+    assert [type(one) for one in outcomes].count(TransientError) == 1
+    computed = await asyncio.gather(*(processes(inputs) for _ in children))
+    assert [len(one.outcomes) for one in computed] == [len(inputs.work)] * PROCESSES
 
 
 def test_it_ends_soon_after_the_one_it_works_for_was_killed() -> None:
-    program = "import asyncio; from risk_engine.computing import ComputingProcess as C; c = C()\n"
+    program = "import asyncio; from risk_engine.processes import ComputingProcesses as C; c = C()\n"
     program += "async def main():\n    await c.start()\n    print('up', flush=True)\n    await asyncio.sleep(60)\n"
     program += "if __name__ == '__main__': asyncio.run(main())\n"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"up\n"
-        (child,) = _computing(parent.pid)
+        children = _computing(parent.pid)
+        assert len(children) == PROCESSES
         parent.kill()
         deadline = time.monotonic() + 10
-        while _computes(child):
+        while any(map(_computes, children)):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def _changes(computed: Computed) -> dict[str, dict[str, int]]:
+    """What is added, without zeros."""
+    return {
+        rollup: changes
+        for rollup, update in computed.addition.updates
+        if (changes := {field: change for field, change in decode(encode(update))["$inc"].items() if change})
+    }
 
 
 def _computing(parent: int) -> list[int]:

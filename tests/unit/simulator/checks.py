@@ -88,7 +88,7 @@ def _check_sums(world: World) -> None:
     timelines = list(world.database.timelines.stored.values())
     merged = world.database.timelines.merged_into([t["_id"] for t in timelines])
     afresh = [settle(t, merged, generation, as_of=0, home=0) for t in timelines]
-    expected = {s.id: dict(s.contribution_document or {}) for s in afresh if s.assessment is not None}
+    expected = {s.id: dict(s.contribution or {}) for s in afresh if s.assessment is not None}
     stored = {name: c for name, c in results.contributions.items() if c["scope"] == generation.scope}
     for parts in (expected, stored):
         for contribution in parts.values():

@@ -10,16 +10,14 @@ from datetime import UTC, datetime
 from functools import cache
 
 from outreach_tracker.handlers import create_follow_outreach
-from risk_engine.computing import Work, settle_all
+from risk_engine.computing import Computed, Inputs, compute
 from risk_engine.handlers import fold_into_timelines
-from risk_engine.settlement import Settled
 from risk_engine.settling import Settler
 from shared.dead_letters import DeadLetter
 from shared.faults import TransientError
 from shared.kafka import Outgoing
 from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
 from shared.records import Handler, Record
-from shared.timelines import Merged
 from shared.topics import OUTREACH_EVENTS, RISK_ENGINE_TOPICS, dead_letters_of
 from unit.simulator.fake_log import Group, Log, Reader, StaleGenerationError
 from unit.simulator.load import NOW, ORGANIZATION, Load
@@ -116,9 +114,9 @@ def _organization(revision: int) -> Organization:
     )
 
 
-async def at_once(work: Sequence[Work], merged: Merged, *, as_of: int, with_contribution: bool) -> list[Settled]:
+async def at_once(inputs: Inputs) -> Computed:
     """Computes in the thread that steps: there is no event loop here."""
-    return settle_all(work, merged, as_of, with_contribution)
+    return compute(inputs)
 
 
 class World:

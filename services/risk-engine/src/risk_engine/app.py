@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from risk_engine.computing import ComputingProcess
 from risk_engine.handlers import fold_into_timelines
+from risk_engine.processes import ComputingProcesses
 from risk_engine.settling import Settler
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore
@@ -64,7 +64,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return {asked["_id"]: asked["number"] for asked in await requests.find({}).to_list()}
 
     requests = client["reengage"]["rebuild_requests"]
-    computing = ComputingProcess()
+    computing = ComputingProcesses()
     settler = Settler(settlements, MongoStandingStore(database), directory, clock, homes, rebuilds, computing)
     return [
         Preparation(runtime.settings.kafka_bootstrap_servers, timelines, settlements),

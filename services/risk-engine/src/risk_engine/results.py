@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from risk_engine.computing import Compute, Work
-from risk_engine.settlement import Failed, Settled
+from risk_engine.computing import Compute, Inputs, Work
+from risk_engine.settlement import Addition, Failed, Settled
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import Standing, generations_of
 from shared.clock import Clock
@@ -29,6 +29,7 @@ class Batch(NamedTuple):
 
     timelines: Sequence[Document]
     results: list[Settled]
+    addition: Addition
     now: int
     failed: Mapping[str, str] = MappingProxyType({})
     """Why nothing could be computed, by the timeline's `_id`."""
@@ -48,12 +49,16 @@ class Results:
         """What comes of the work; raises SettlingError when most of it fails."""
         now = self._clock.now()
         if not work:
-            return Batch(timelines, [], now)
+            return Batch(timelines, [], Addition([], {}), now)
         merged = await self._settlements.merged_into([t["_id"] for t, _ in work])
-        outcomes = await self._compute(work, merged, as_of=now, with_contribution=with_contribution)
+        contributions = None
+        if with_contribution:
+            ids = [f"{generation.scope}|{timeline['patient_id']}" for timeline, generation in work]
+            contributions = await self._settlements.contributions_of(ids)
+        outcomes, addition = await self._compute(Inputs(work, merged, now, contributions))
         failed = {one.timeline: one.error for one in outcomes if isinstance(one, Failed)}
         _tell(failed, among=len(work))
-        return Batch(timelines, [one for one in outcomes if isinstance(one, Settled)], now, failed)
+        return Batch(timelines, [one for one in outcomes if isinstance(one, Settled)], addition, now, failed)
 
 
 def _tell(failed: Mapping[str, str], *, among: int) -> None:

@@ -1,6 +1,6 @@
 """What follows from a timeline: the patient's assessment now, and what it adds to the sums."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rules.assess import Assessment, assess_view
@@ -10,7 +10,7 @@ from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
-from shared.increments import Increments, Net
+from shared.increments import Increments, Net, all_of
 from shared.rollups import Grain, Ladder, scope
 from shared.timelines import Document, Merged, facts_with_merged
 
@@ -67,10 +67,8 @@ class Settled(NamedTuple):
     generation: Generation
     patient_id: str
     basis: Basis
-    contribution: Contribution | None
-    """None: only the assessment was asked for."""
-    contribution_document: Mapping[str, Any] | None
-    """The contribution as it is stored."""
+    contribution: Mapping[str, Any] | None
+    """As it is stored; None: only the assessment was asked for."""
     assessment: Mapping[str, Any] | None
     """None: the patient's record is not known (yet, or any more)."""
 
@@ -118,7 +116,6 @@ def settle(
         generation,
         patient_id,
         basis,
-        added,
         None if added is None else _contribution_document(added, generation, patient_id, basis),
         _assessment(facts, generation, basis, instants, as_of=as_of, home=home),
     )
@@ -190,7 +187,7 @@ def lacks(stored: Mapping[str, Any], basis: Basis) -> set[str]:
     return {timeline for timeline, _ in stored["basis"]} - {timeline for timeline, _ in basis}
 
 
-def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
+def increments(changes: Iterable[tuple[Settled, Mapping[str, Any] | None]]) -> Increments:
     """What the rollups change by when stored contributions are replaced by the settled ones."""
     nets: dict[tuple[str, Grain], tuple[Ladder, Net]] = {}
 
@@ -201,8 +198,8 @@ def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> I
         return found[1]
 
     for settled, stored in changes:
-        added, generation = settled.contribution, settled.generation
-        assert added is not None
+        assert settled.contribution is not None
+        added, generation = stored_contribution(settled.contribution), settled.generation
         before = stored_contribution(stored) if stored else Contribution()
         as_before = stored["grain"] if stored else generation.grain
         if as_before == generation.grain:
@@ -210,11 +207,37 @@ def increments(changes: Sequence[tuple[Settled, Mapping[str, Any] | None]]) -> I
         else:
             net_of(generation, as_before).replace(before, Contribution())
             net_of(generation, generation.grain).replace(Contribution(), added)
-    into: Increments = {}
-    for (_, grain), (ladder, net) in nets.items():
-        for rollup, fields in net.increments(ladder, grain).items():
-            sums = into.setdefault(rollup, fields)
-            if sums is not fields:  # of any grain
-                for field, change in fields.items():
-                    sums[field] = sums.get(field, 0) + change
-    return into
+    return all_of(net.increments(ladder, grain) for (_, grain), (ladder, net) in nets.items())
+
+
+Mark = tuple[list[list[Any]], str]
+"""What tells one stored contribution of a patient from another: its basis and its grain."""
+
+
+def mark(stored: Mapping[str, Any]) -> Mark:
+    """The mark of a stored contribution."""
+    return stored["basis"], stored["grain"]
+
+
+class Addition(NamedTuple):
+    """What results add to the sums."""
+
+    updates: list[tuple[str, Mapping[str, Any]]]
+    """Each with the `_id` of its rollup."""
+    replaced: Mapping[str, Mark]
+    """By `_id`, the stored contributions that this was worked out against: it holds for no others."""
+
+
+def addition(settled: Sequence[Settled], contributions: Mapping[str, Document]) -> Addition:
+    """What the results add where these contributions are stored."""
+    replaced = {s.id: mark(contributions[s.id]) for s in settled if s.id in contributions}
+    return Addition(updates((s, contributions.get(s.id)) for s in settled), replaced)
+
+
+def updates(changes: Iterable[tuple[Settled, Mapping[str, Any] | None]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """What is to be done to the rollups when stored contributions are replaced by the settled ones."""
+    return [
+        (rollup_id, {"$inc": fields, "$setOnInsert": {"scope": "|".join(rollup_id.split("|", 2)[:2])}})
+        for rollup_id, fields in increments(changes).items()
+        if fields
+    ]

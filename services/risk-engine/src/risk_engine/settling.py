@@ -153,7 +153,7 @@ class Settler:
     async def _write(self, batch: Batch) -> None:
         if batch.results:
             reached("settling.before_transaction")
-            await self._settlements.write(batch.results, batch.now)
+            await self._settlements.write(batch.results, batch.addition, batch.now)
         reached("settling.before_mark_settled")
         await self._settlements.mark_settled([t for t in batch.timelines if t["_id"] not in batch.failed])
         if batch.failed:

@@ -7,12 +7,7 @@ from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
 
-from risk_engine.settlement import (
-    Settled,
-    increments,
-    is_newer,
-    lacks,
-)
+from risk_engine.settlement import Addition, Settled, is_newer, lacks, mark, updates
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
 from shared.mongo import DatabaseClient, Session
@@ -88,17 +83,24 @@ class MongoSettlementStore:
         found = self._assessments.find(query, fields, sort=[("until", 1)], limit=limit, hint="expired_by_home")
         return [expired_assessment(a) for a in await found.to_list()]
 
+    async def contributions_of(self, ids: Sequence[str], session: Session = None) -> dict[str, dict[str, Any]]:
+        """Those stored, by `_id`."""
+        found = self._contributions.find({"_id": {"$in": list(ids)}}, session=session)
+        return {contribution["_id"]: contribution for contribution in await found.to_list()}
+
     # ---------------------------------------------------------------- what came out
 
-    async def write(self, settled: Sequence[Settled], now: int) -> None:
+    async def write(self, settled: Sequence[Settled], addition: Addition, now: int) -> None:
         """Replaces contributions and assessments, and adds the differences to the sums.
 
-        Results computed from older timelines than the stored ones are left out.
+        Results computed from older timelines than the stored ones are left out. Where what is stored is not
+        what the addition was worked out against, it is worked out again.
         """
 
         async def transaction(session: Session) -> None:
             ids = [s.id for s in settled]
-            found = await self._contributions.find({"_id": {"$in": ids}}, session=session).to_list()
+            marks = {"basis": 1, "grain": 1}
+            found = await self._contributions.find({"_id": {"$in": ids}}, marks, session=session).to_list()
             stored = {doc["_id"]: doc for doc in found}
             current = [s for s in settled if s.id not in stored or not is_newer(stored[s.id], s.basis)]
             outdated = await self._outdated([s for s in current if s.id not in stored], session)
@@ -111,12 +113,20 @@ class MongoSettlementStore:
             current = [s for s in current if s.id not in outdated]
             if not current:
                 return
-            changes = increments([(s, stored.get(s.id)) for s in current])
-            await self._add(changes, session)
+            into_sums = addition.updates
+            if len(current) < len(settled) or addition.replaced != {name: mark(doc) for name, doc in stored.items()}:
+                replaced = await self.contributions_of([s.id for s in current], session)
+                into_sums = updates((s, replaced.get(s.id)) for s in current)
+            if into_sums:
+                await self._rollups.bulk_write(
+                    [UpdateOne({"_id": rollup}, update, upsert=True) for rollup, update in into_sums],
+                    ordered=False,
+                    session=session,
+                )
             await self._contributions.bulk_write(
                 [
-                    ReplaceOne({"_id": s.id}, s.contribution_document, upsert=True)
-                    if s.contribution_document is not None and s.assessment is not None
+                    ReplaceOne({"_id": s.id}, s.contribution, upsert=True)
+                    if s.contribution is not None and s.assessment is not None
                     else DeleteOne({"_id": s.id})
                     for s in current
                 ],
@@ -161,16 +171,6 @@ class MongoSettlementStore:
         found = self._timelines.find({"_id": {"$in": list(ids.values())}}, {"revision": 1}, session=session)
         revisions = {timeline["_id"]: timeline["revision"] for timeline in await found.to_list()}
         return {s.id for s in settled if revisions.get(ids[s.id], math.inf) > dict(s.basis).get(ids[s.id], -1)}
-
-    async def _add(self, changes: dict[str, Any], session: Session) -> None:
-        updates = []
-        for rollup_id, fields in changes.items():
-            if fields:
-                scope = "|".join(rollup_id.split("|", 2)[:2])
-                update = {"$inc": fields, "$setOnInsert": {"scope": scope}}
-                updates.append(UpdateOne({"_id": rollup_id}, update, upsert=True))
-        if updates:
-            await self._rollups.bulk_write(updates, ordered=False, session=session)
 
     async def refresh(self, settled: Sequence[Settled]) -> None:
         """Replaces assessments that ran out, where they were made from the same timelines."""
