@@ -2,15 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
 from risk_engine.settlement import Addition, Settled, is_newer, lacks, mark, updates
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
-from shared.mongo import DatabaseClient, Session
+from shared.mongo import Collection, DatabaseClient, Session
 from shared.rollups import ROLLUPS
 from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, Document, merged_timelines, timeline_id
 
@@ -123,33 +123,14 @@ class MongoSettlementStore:
                     ordered=False,
                     session=session,
                 )
-            await self._contributions.bulk_write(
-                [
-                    ReplaceOne({"_id": s.id}, s.contribution, upsert=True)
-                    if s.contribution is not None and s.assessment is not None
-                    else DeleteOne({"_id": s.id})
-                    for s in current
-                ],
-                ordered=False,
-                session=session,
-            )
-            await self._assessments.bulk_write(
-                [
-                    ReplaceOne({"_id": s.id}, s.assessment, upsert=True)
-                    if s.assessment is not None
-                    else DeleteOne({"_id": s.id})
-                    for s in current
-                ],
-                ordered=False,
-                session=session,
-            )
+            contributions = {s.id: s.contribution if s.assessment is not None else None for s in current}
+            await _put(self._contributions, contributions, session)
+            await _put(self._assessments, {s.id: s.assessment for s in current}, session)
             await self._tell_standings(current, stored.keys(), now, session)
 
         await self._client.with_transaction(transaction)
 
-    async def _tell_standings(
-        self, settled: Sequence[Settled], stored: Collection[str], now: int, session: Session
-    ) -> None:
+    async def _tell_standings(self, settled: Sequence[Settled], stored: Set[str], now: int, session: Session) -> None:
         """When the newest fact was applied, and by how many patients each generation grew."""
         growth: dict[str, Counter[str]] = {}
         for s in settled:
@@ -182,7 +163,7 @@ class MongoSettlementStore:
         if updates:
             await self._assessments.bulk_write(updates, ordered=False)
 
-    async def let_stand(self, ids: Collection[str]) -> None:
+    async def let_stand(self, ids: Set[str]) -> None:
         """Assessments of retired generations, which nobody renews."""
         if ids:
             await self._assessments.update_many({"_id": {"$in": list(ids)}}, {"$set": {"until": FOREVER}})
@@ -210,3 +191,21 @@ class MongoSettlementStore:
         ]
         if updates:
             await self._timelines.bulk_write(updates, ordered=False)
+
+
+async def _put(collection: Collection, documents: Mapping[str, Mapping[str, Any] | None], session: Session) -> None:
+    """Makes these the documents stored by their `_id`s; of those that are None there is none.
+
+    What is new is inserted, which costs MongoDB less than replacing what is not there.
+    """
+    found = await collection.find({"_id": {"$in": list(documents)}}, {"_id": 1}, session=session).to_list()
+    stored = {document["_id"] for document in found}
+    changes: list[Any] = []
+    for name, document in documents.items():
+        if document is None:
+            changes.append(DeleteOne({"_id": name}))
+        elif name in stored:
+            changes.append(ReplaceOne({"_id": name}, document))
+        else:
+            changes.append(InsertOne(document))
+    await collection.bulk_write(changes, ordered=False, session=session)
