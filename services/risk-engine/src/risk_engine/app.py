@@ -40,10 +40,9 @@ def create(runtime: Runtime) -> Sequence[Part]:
         return await directory.find(organization_id) is not None
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
-        present, dead_letters = await of_present_clinics(records, directory.find)
-        dead_letters += await fold_into_timelines(present, timelines, knows, producer.publish_all)
-        settler.wake(len(records))
-        return dead_letters
+        with settler.fold(len(records)):
+            present, dead_letters = await of_present_clinics(records, directory.find)
+            return dead_letters + await fold_into_timelines(present, timelines, knows, producer.publish_all)
 
     consumer = create_consumer(
         runtime.settings.kafka_bootstrap_servers,

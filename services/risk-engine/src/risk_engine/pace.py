@@ -1,15 +1,17 @@
 """When settling has its turn: at once when facts were stored, after them when more of them wait."""
 
 import asyncio
-from contextlib import suppress
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from shared.clock import Clock
 
 FOLDING_RECORDS = 500
 """So many records folded at once say that more of them wait in Kafka."""
 
-FOLDING_SECONDS = 0.5
-"""How long that stands when nothing more is heard of folding."""
+NEXT_SECONDS = 0.1
+"""So soon after a batch the next one is in hand, if there is any."""
 
 REST = 4.0
 """While records wait, settling rests so many times as long as it took: facts are stored first, and
@@ -24,11 +26,16 @@ class Pace:
         self._woken = asyncio.Event()
         self._folding_until = 0.0
 
-    def wake(self, records: int) -> None:
-        """So many records were folded just now."""
-        waiting = records >= FOLDING_RECORDS
-        self._folding_until = self._clock.monotonic() + FOLDING_SECONDS if waiting else 0.0
-        self._woken.set()
+    @contextmanager
+    def fold(self, records: int) -> Iterator[None]:
+        """So many records are in hand meanwhile; whoever settles is woken then."""
+        many = records >= FOLDING_RECORDS
+        self._folding_until = math.inf if many else 0.0
+        try:
+            yield
+        finally:
+            self._folding_until = self._clock.monotonic() + NEXT_SECONDS if many else 0.0
+            self._woken.set()
 
     @property
     def folding(self) -> bool:
@@ -45,4 +52,4 @@ class Pace:
         """Rests after a turn that took so many seconds, as long as records wait."""
         until = self._clock.monotonic() + REST * spent
         while self.folding and self._clock.monotonic() < until:
-            await self.idle(FOLDING_SECONDS)
+            await self.idle(NEXT_SECONDS)

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from risk_engine.computing import Compute, in_a_thread
@@ -74,9 +75,9 @@ class Settler:
         self._crowds: frozenset[str] = frozenset()
         self._failing_since: float | None = None
 
-    def wake(self, records: int = 0) -> None:
-        """There is something to settle: so many records were folded just now."""
-        self._pace.wake(records)
+    def fold(self, records: int) -> AbstractContextManager[None]:
+        """So many records are folded meanwhile: then there is something to settle."""
+        return self._pace.fold(records)
 
     async def run(self) -> None:
         """Settles for ever; waits transient faults out."""
