@@ -40,21 +40,21 @@ class Net:
                 _put(into, ladder.id("d", ALL), f"i.{instant}.{belongs_to}", changes)
             return into
         fine = grain == "hour"
-        days: dict[tuple[str, int], dict[str, int]] = {}
+        days: dict[int, dict[str, int]] = {}
         months: dict[str, dict[str, int]] = {}
         hours: dict[tuple[int, int], dict[str, int]] = {}
         for instant, changes in self.state.items():
             day = ladder.calendar.day(instant)
-            month = month_of(day)
-            _add(days, (month, day), changes)
-            _add(months, month, changes)
+            _add(days, day, changes)
             if fine:
                 hour = instant // HOUR
                 _add(hours, (day, hour), changes)
                 _put(into, ladder.id("s", day, hour), f"n.{instant}", changes)
             else:
                 _put(into, ladder.id("s", day), f"i.{instant}", changes)
-        for (month, day), changes in days.items():
+        for day, changes in days.items():
+            month = month_of(day)
+            _add(months, month, changes)
             _put(into, ladder.id("s", month), f"n.{day}", changes)
         for month, changes in months.items():
             _put(into, ladder.id("s", ALL), f"n.{month}", changes)
