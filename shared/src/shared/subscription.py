@@ -1,7 +1,7 @@
 """FastStream's batch subscription, with what it needs to lose nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -133,16 +133,21 @@ class Subscription:
         ask = consumer.getmany
         now = asyncio.get_running_loop().time
         not_before = 0.0
+        alone = False
 
         async def getmany(*args: Any, **options: Any) -> Any:
-            nonlocal not_before
+            nonlocal not_before, alone
             self._asked()
             await asyncio.sleep(not_before - now())
+            not_before = 0.0
             try:
                 found = await self._of_first(consumer, ask)
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 raise
+            alone = 0 < _count(found) < FEW and not alone
+            if alone:
+                return found  # stored sooner without a batch of the others, who have the next turn
             try:
                 more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
             except KafkaError as fault:
@@ -152,10 +157,10 @@ class Subscription:
                 more = {}  # the position lies behind what was found: it would be lost
             for partition, records in more.items():
                 found.setdefault(partition, []).extend(records)
-            count = sum(len(records) for records in found.values())
-            not_before = now() + GATHERING_SECONDS if 0 < count < FEW else 0.0
-            if not count:
+            if not found:
                 await self._pass_what_is_no_record(consumer)
+            elif _count(found) < FEW:
+                not_before = now() + GATHERING_SECONDS
             return found
 
         consumer.getmany = getmany
@@ -206,6 +211,10 @@ class Subscription:
 
     async def _on_message(self, message: KafkaAckableMessage) -> None:
         await self._on_batch(Batch(message, self._committed))
+
+
+def _count(found: Mapping[KafkaPartition, Sequence[Any]]) -> int:
+    return sum(map(len, found.values()))
 
 
 async def _whole_message(message: KafkaAckableMessage) -> KafkaAckableMessage:

@@ -1,6 +1,7 @@
 """What the consumer promises, on a real broker."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -177,6 +178,28 @@ async def test_the_topic_that_comes_first_does_not_wait_for_a_backlog_of_the_oth
     await eventually(all_came, within=30)
     last = len(order) - 1 - order[::-1].index(topic.name)
     assert last < len(backlog) / 2
+
+
+async def test_little_of_the_first_topic_is_handled_by_itself_and_the_others_have_every_other_turn(
+    start: Start, topic: Topic, producer: KeyedProducer
+) -> None:
+    backlog = [Outgoing(topic.dead_letters, b"k%d" % number, b"x") for number in range(2_000)]
+    await producer.publish_all(backlog)
+    batches: list[Counter[str]] = []
+
+    async def handle(records: Sequence[Record]) -> list[DeadLetter]:
+        batches.append(Counter(record.topic for record in records))
+        await publish(producer, topic, 1)  # there is always some
+        await asyncio.sleep(0.1)
+        return []
+
+    def all_came() -> None:
+        assert sum(batch[topic.dead_letters] for batch in batches) == len(backlog)
+
+    await start(handle, first=topic.name, others=[topic.dead_letters], max_records=100)
+    await eventually(all_came, within=60)
+    by_themselves = sum(batch.keys() == {topic.name} for batch in batches)
+    assert len(backlog) / 100 / 2 < by_themselves <= len(batches) / 2 + 5, "5: before the others are fetched"
 
 
 async def test_what_came_of_the_first_topic_is_not_lost_when_kafka_fails_for_the_others(
