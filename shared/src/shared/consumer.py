@@ -50,8 +50,8 @@ def create_consumer(
 ) -> "Consumer":
     """A consumer of several topics in one group; nothing connects before its `start`.
 
-    What waits in the topic `first` need not wait for the others: it is asked first, for half a batch, and every
-    other time for a batch of its own where it is little.
+    What waits in the topic `first` need not wait for the others: it is asked first, for half a batch, and what
+    little there is of it between two large batches is one by itself.
     `producer` writes the dead letters. `fail` stops the service: called when most records fail
     by an error of our own code.
     """

@@ -133,10 +133,10 @@ class Subscription:
         ask = consumer.getmany
         now = asyncio.get_running_loop().time
         not_before = 0.0
-        alone = False
+        crowded = False
 
         async def getmany(*args: Any, **options: Any) -> Any:
-            nonlocal not_before, alone
+            nonlocal not_before, crowded
             self._asked()
             await asyncio.sleep(not_before - now())
             not_before = 0.0
@@ -145,9 +145,9 @@ class Subscription:
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 raise
-            alone = 0 < _count(found) < FEW and not alone
-            if alone:
-                return found  # stored sooner without a batch of the others, who have the next turn
+            if crowded and 0 < _count(found) < FEW:
+                crowded = False
+                return found  # stored sooner without as many of the others again, who have the next turn
             try:
                 more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
             except KafkaError as fault:
@@ -159,7 +159,8 @@ class Subscription:
                 found.setdefault(partition, []).extend(records)
             if not found:
                 await self._pass_what_is_no_record(consumer)
-            elif _count(found) < FEW:
+            crowded = _count(found) >= FEW
+            if 0 < _count(found) < FEW:
                 not_before = now() + GATHERING_SECONDS
             return found
 
