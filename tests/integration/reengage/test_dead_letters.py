@@ -98,6 +98,10 @@ def test_a_letter_that_says_a_foreign_origin_is_not_replayed(reengage: Any, topi
     ran = reengage("dlq", "replay", found)
     assert ran.status == 1
     assert "not its topic" in ran.err
+    every = reengage("dlq", "replay", "--all", "--json")
+    assert letter in every.json["replayed"]
+    assert found not in every.json["replayed"]
+    assert f"{found} stays: it says that it came from 'somewhere-else'" in every.err
 
 
 def test_a_fact_of_a_clinic_that_had_the_id_before_is_not_replayed(reengage: Any, topics: Any, added: Any) -> None:

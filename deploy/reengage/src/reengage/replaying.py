@@ -27,8 +27,8 @@ async def open_letters(control: Control, kafka: Kafka, topics: Iterable[str]) ->
             continue
         if removed.why_left_alone(letter):
             left_alone += 1
-        elif letter.truncated:
-            say(f"{letter.id} stays: it holds the begin of its record only")
+        elif obstacle := _obstacle(letter):
+            say(f"{letter.id} stays: it {obstacle}")
         else:
             yield letter
     if left_alone:
@@ -42,7 +42,18 @@ async def by_id(control: Control, kafka: Kafka, ids: Iterable[str]) -> AsyncIter
         letter = await letters.read_one(kafka, letter_id)
         if why := removed.why_left_alone(letter):
             raise CommandError(f"{letter_id} is {why}: it is not replayed")
+        if obstacle := _obstacle(letter):
+            raise CommandError(f"{letter_id} {obstacle}: it is not replayed")
         yield letter
+
+
+def _obstacle(letter: Letter) -> str | None:
+    """Why the record cannot be put back."""
+    if letter.truncated:
+        return "holds the begin of its record only"
+    if dead_letters_of(letter.origin["topic"]) != letter.topic:
+        return f"says that it came from {letter.origin['topic']!r}, which is not its topic"
+    return None
 
 
 async def replay(control: Control, producer: KeyedProducer, chosen: AsyncIterator[Letter]) -> list[str]:
@@ -72,11 +83,6 @@ async def _put_back(control: Control, producer: KeyedProducer, some: Sequence[Le
 
 def _outgoing(letter: Letter) -> Outgoing:
     """The record as it came, and the count of its attempts so far."""
-    topic = letter.origin["topic"]
-    if letter.truncated:
-        raise CommandError(f"{letter.id} holds the begin of its record only, and cannot be replayed")
-    if dead_letters_of(topic) != letter.topic:
-        raise CommandError(f"{letter.id} says that it came from {topic!r}, which is not its topic: it is not replayed")
     own = [header for header in letter.headers if not header[0].startswith(dead_letters.PREFIX)]
     attempts = (dead_letters.ATTEMPTS, str(letter.attempts).encode())
-    return Outgoing(topic, letter.key, letter.value, [*own, attempts])
+    return Outgoing(letter.origin["topic"], letter.key, letter.value, [*own, attempts])
