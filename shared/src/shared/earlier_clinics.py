@@ -1,6 +1,6 @@
 """Records of a clinic that was removed, where its organization's id is used again: they are nobody's any more."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 
 from rules.instants import from_datetime
 from shared.dead_letters import DeadLetter
@@ -9,7 +9,7 @@ from shared.records import Record
 
 REASON = "of a clinic that had this organization's id before"
 
-Find = Callable[[str], Awaitable[Organization | None]]
+FindAll = Callable[[Set[str]], Awaitable[Mapping[str, Organization]]]
 
 
 def organization_of(key: bytes | None) -> str:
@@ -17,18 +17,15 @@ def organization_of(key: bytes | None) -> str:
     return (key or b"").partition(b":")[0].decode(errors="replace")
 
 
-async def of_present_clinics(records: Sequence[Record], find: Find) -> tuple[list[Record], list[DeadLetter]]:
+async def of_present_clinics(records: Sequence[Record], find_all: FindAll) -> tuple[list[Record], list[DeadLetter]]:
     """The records that may be handled, and those that lay in Kafka when the id was given away, as dead letters."""
-    since: dict[str, int] = {}
+    ids = [organization_of(record.key) for record in records]
+    found = await find_all(set(ids))
+    since = {one.id: from_datetime(one.added_again_at) for one in found.values() if one.added_again_at is not None}
     kept: list[Record] = []
     dead: list[DeadLetter] = []
-    for record in records:
-        organization_id = organization_of(record.key)
-        if organization_id not in since:
-            organization = await find(organization_id)
-            again = organization.added_again_at if organization is not None else None
-            since[organization_id] = 0 if again is None else from_datetime(again)
-        if record.value is not None and 0 <= record.timestamp < since[organization_id]:
+    for organization_id, record in zip(ids, records, strict=True):
+        if record.value is not None and 0 <= record.timestamp < since.get(organization_id, 0):
             dead.append(DeadLetter.invalid(record, REASON))
         else:
             kept.append(record)

@@ -9,7 +9,7 @@ import json
 import re
 import time
 import zoneinfo
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -178,8 +178,6 @@ class Organization(BaseModel):
 class Collection(Protocol):
     """What is asked of `reengage.organizations` (`shared.mongo.Collection`)."""
 
-    def find_one(self, filter: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any] | None]: ...  # noqa: A002
-
     def find(self, filter: Mapping[str, Any], /) -> AsyncIterator[Mapping[str, Any]]: ...  # noqa: A002
 
 
@@ -196,17 +194,21 @@ class OrganizationDirectory:
 
     async def find(self, organization_id: str) -> Organization | None:
         """The organization; None when there is none of that id, or it was removed."""
+        return (await self.find_all({organization_id})).get(organization_id)
+
+    async def find_all(self, ids: Set[str]) -> dict[str, Organization]:
+        """Those of them that there are and that were not removed, by id."""
         now = self._monotonic()
-        known = self._found.get(organization_id)
-        if known and known[0] > now:
-            return known[1]
-        self._found.pop(organization_id, None)
-        document = await self._organizations.find_one({"_id": organization_id, "removed_at": None})
-        if document is None:
-            return None
-        organization = Organization.of(document)
-        self._found[organization_id] = (now + CACHE_SECONDS, organization)
-        return organization
+        found = {one: known[1] for one in ids if (known := self._found.get(one)) and known[0] > now}
+        asked = sorted(one for one in ids - found.keys() if ORGANIZATION_ID.fullmatch(one))
+        for organization_id in asked:
+            self._found.pop(organization_id, None)
+        if asked:
+            async for document in self._organizations.find({"_id": {"$in": asked}, "removed_at": None}):
+                organization = Organization.of(document)
+                found[organization.id] = organization
+                self._found[organization.id] = (now + CACHE_SECONDS, organization)
+        return found
 
     async def active(self) -> list[Organization]:
         """All organizations that were not removed, as stored now, in no order."""

@@ -1,5 +1,6 @@
 """An id that is used again brings nothing back of the clinic that had it before."""
 
+from collections.abc import Set
 from datetime import UTC, datetime
 
 from rules.instants import SECOND, from_datetime
@@ -12,9 +13,11 @@ AGAIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ACCESS = ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="k", key_hash="h", contact_email="a@b.example")
 
 
-async def find(organization_id: str) -> Organization | None:
-    if organization_id == "org_unknown":
-        return None
+async def find_all(ids: Set[str]) -> dict[str, Organization]:
+    return {one: organization(one) for one in ids if one != "org_unknown"}
+
+
+def organization(organization_id: str) -> Organization:
     return Organization(
         id=organization_id,
         name="A clinic",
@@ -32,7 +35,7 @@ def record(organization_id: str, after: int, value: bytes | None = b"{}") -> Rec
 
 async def test_what_was_told_before_the_id_was_used_again_is_set_aside() -> None:
     old, tombstone, new = record("org_again", -1), record("org_again", -1, None), record("org_again", 0)
-    kept, dead = await of_present_clinics([old, tombstone, new], find)
+    kept, dead = await of_present_clinics([old, tombstone, new], find_all)
     assert kept == [tombstone, new]
     assert dead == [DeadLetter.invalid(old, REASON)]
 
@@ -41,4 +44,4 @@ async def test_of_other_organizations_nothing_is_set_aside_whatever_the_clocks_s
     records = [record("org_first", -60 * SECOND), record("org_unknown", -SECOND), record("", 0)]
     records.append(records[0]._replace(key=None))
     records.append(record("org_again", 0)._replace(timestamp=-1_000))  # a record without a time
-    assert await of_present_clinics(records, find) == (records, [])
+    assert await of_present_clinics(records, find_all) == (records, [])

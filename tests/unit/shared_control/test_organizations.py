@@ -181,14 +181,11 @@ class Held:
         self.documents = {document["_id"]: document for document in documents}
         self.asked = 0
 
-    async def find_one(self, query: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        self.asked += 1
-        found = self.documents.get(query["_id"])
-        return found if found and found["removed_at"] is None else None
-
     async def find(self, query: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        self.asked += 1
+        ids = query["_id"]["$in"] if "_id" in query else self.documents.keys()
         for document in self.documents.values():
-            if (document["removed_at"] is None) == (query["removed_at"] is None):
+            if document["_id"] in ids and (document["removed_at"] is None) == (query["removed_at"] is None):
                 yield document
 
 
@@ -212,6 +209,17 @@ async def test_an_unknown_organization_is_asked_for_each_time() -> None:
     assert await directory.find("org_a") is None
     held.documents["org_a"] = stored("org_a")
     assert await directory.find("org_a") is not None
+
+
+async def test_several_are_asked_for_at_once_and_only_what_can_be_an_id() -> None:
+    held, now = Held(stored("org_a"), stored("org_b"), stored("org_c", removed_at=CREATED)), [0.0]
+    directory = OrganizationDirectory(held, monotonic=lambda: now[0])
+    await directory.find("org_a")
+    found = await directory.find_all({"org_a", "org_b", "org_c", "org_d", "no id", "x" * 65, ""})
+    assert {name: organization.id for name, organization in found.items()} == {"org_a": "org_a", "org_b": "org_b"}
+    assert held.asked == 2
+    assert await directory.find_all({"", "no id", "org_a", "org_b"}) == found
+    assert held.asked == 2
 
 
 async def test_active_and_removed_organizations_are_told_apart() -> None:

@@ -42,7 +42,7 @@ def create_app(runtime: Runtime) -> Sequence[Part]:
     heed_erasures = create_heed_erasures(follow_outreach, erasures, producer.publish_all, is_known)
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
-        present, dead_letters = await of_present_clinics(records, organizations.find)
+        present, dead_letters = await of_present_clinics(records, organizations.find_all)
         return [*dead_letters, *await heed_erasures(present)]
 
     consumer = create_consumer(

@@ -41,7 +41,7 @@ def create(runtime: Runtime) -> Sequence[Part]:
 
     async def on_records(records: Sequence[Record]) -> Sequence[DeadLetter]:
         with settler.fold(len(records)):
-            present, dead_letters = await of_present_clinics(records, directory.find)
+            present, dead_letters = await of_present_clinics(records, directory.find_all)
             return dead_letters + await fold_into_timelines(present, timelines, knows, producer.publish_all)
 
     consumer = create_consumer(

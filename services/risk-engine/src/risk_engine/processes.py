@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -62,7 +62,7 @@ class ComputingProcesses:
         outcomes, (updates, replaced) = await process.run(_call(inputs))
         return Computed(
             [_passed(outcome, _Encoded) for outcome in outcomes],
-            Addition([(rollup, _Encoded(update)) for rollup, update in updates], replaced),
+            Addition([(rollup, _EncodedUpdate(update)) for rollup, update in updates], replaced),
         )
 
 
@@ -154,6 +154,13 @@ class _Encoded(RawBSONDocument):
 
     def __len__(self) -> int:
         return 1  # PyMongo only wants to know whether there is anything in it
+
+
+class _EncodedUpdate(_Encoded):
+    """An update likewise."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("$inc",))  # … and whether it is an update
 
 
 def _begin(parent: int) -> None:
