@@ -49,7 +49,7 @@ class MemorySettlements:
     def contributions_of(self, ids: Sequence[str]) -> dict[str, Document]:
         return {name: self.contributions[name] for name in ids if name in self.contributions}
 
-    def write(self, settled: Sequence[Settled], addition: Addition, now: int) -> None:
+    def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
         current = [s for s in settled if not self._is_outdated(s)]
         stored = self.contributions_of([s.id for s in settled])
         into_sums = addition.updates

@@ -123,6 +123,21 @@ class Clinic:
         found = await self._database["timelines"].find({"organization_id": self._id}).to_list()
         return {timeline["patient_id"]: timeline for timeline in found}
 
+    async def standing(self) -> dict[str, Any]:
+        """What is told of its results."""
+        return (await MongoStandingStore(self._database).of([self._id]))[self._id]
+
+    async def change_settings(self) -> None:
+        """To another active window."""
+        change = {"$set": {"settings.active_window_days": 99}, "$inc": {"settings_revision": 1}}
+        await self._client["reengage"]["organizations"].update_one({"_id": self._id}, change)
+
+    async def build(self) -> None:
+        """Everything that is to be settled or built."""
+        settler = self.settler()
+        while await settler.step():
+            pass
+
     async def purge(self) -> None:
         await MongoStandingStore(self._database).purge([self._id])
 
@@ -258,3 +273,17 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
         goes_on.set()
         await cancelled(running)
         await large.close()
+
+
+async def test_settings_that_changed_are_no_newer_fact(client: DatabaseClient, clinic: Clinic) -> None:
+    await clinic.contact("p", 1)
+    await clinic.settle()
+    before = await clinic.standing()
+    await clinic.change_settings()
+    await clinic.build()
+    after = await clinic.standing()
+    assert after["generation"] == before["generation"] + 1
+    assert after["applied_at"] == before["applied_at"]
+    await clinic.visit("p", 1, 90)
+    await clinic.settle()
+    assert (await clinic.standing())["applied_at"] > before["applied_at"]

@@ -106,8 +106,8 @@ class Generations:
             return False
         generation = generation_of(standing, building, len(timelines))
         batch = await self._results.of(timelines, [(timeline, generation) for timeline in timelines])
-        await self._settlements.write(batch.results, batch.addition, batch.now)
         mended = [t for t in timelines if "failed" in t and t["_id"] not in batch.failed]
+        await self._settlements.write(batch.results, batch.addition, batch.now if mended else None)
         await self._settlements.mark_settled(mended)
         await self._standings.built_to(standing, timelines[-1]["_id"])
         return True

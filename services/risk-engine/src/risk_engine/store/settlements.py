@@ -90,11 +90,12 @@ class MongoSettlementStore:
 
     # ---------------------------------------------------------------- what came out
 
-    async def write(self, settled: Sequence[Settled], addition: Addition, now: int) -> None:
+    async def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
         """Replaces contributions and assessments, and adds the differences to the sums.
 
         Results computed from older timelines than the stored ones are left out. Where what is stored is not
-        what the addition was worked out against, it is worked out again.
+        what the addition was worked out against, it is worked out again. `applied_at` is when the facts behind
+        the results came to count; None: they had counted before.
         """
 
         async def transaction(session: Session) -> None:
@@ -126,18 +127,21 @@ class MongoSettlementStore:
             contributions = {s.id: s.contribution if s.assessment is not None else None for s in current}
             await _put(self._contributions, contributions, session)
             await _put(self._assessments, {s.id: s.assessment for s in current}, session)
-            await self._tell_standings(current, stored.keys(), now, session)
+            await self._tell_standings(current, stored.keys(), applied_at, session)
 
         await self._client.with_transaction(transaction)
 
-    async def _tell_standings(self, settled: Sequence[Settled], stored: Set[str], now: int, session: Session) -> None:
+    async def _tell_standings(
+        self, settled: Sequence[Settled], stored: Set[str], applied_at: int | None, session: Session
+    ) -> None:
         """When the newest fact was applied, and by how many patients each generation grew."""
         growth: dict[str, Counter[str]] = {}
         for s in settled:
             size = growth.setdefault(s.generation.organization_id, Counter())
             size[f"patients.{s.generation.number}"] += (s.assessment is not None) - (s.id in stored)
+        newest = {} if applied_at is None else {"$max": {"applied_at": applied_at}}
         updates = [
-            UpdateOne({"_id": organization}, {"$max": {"applied_at": now}, "$inc": dict(size)})
+            UpdateOne({"_id": organization}, {**newest, "$inc": dict(size)})
             for organization, size in sorted(growth.items())
         ]
         await self._standings.bulk_write(updates, session=session)
