@@ -50,7 +50,7 @@ class MemorySettlements:
         return {name: self.contributions[name] for name in ids if name in self.contributions}
 
     def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
-        current = [s for s in settled if not self._is_outdated(s)]
+        current = [s for s in settled if self._is_followed(s) and not self._is_outdated(s)]
         stored = self.contributions_of([s.id for s in settled])
         into_sums = addition.updates
         if len(current) < len(settled) or addition.replaced != {name: mark(doc) for name, doc in stored.items()}:
@@ -65,6 +65,10 @@ class MemorySettlements:
             else:
                 self.contributions[s.id] = dict(s.contribution or {})
                 self.assessments[s.id] = dict(s.assessment)
+
+    def _is_followed(self, s: Settled) -> bool:
+        standing = self.standings[s.generation.organization_id]
+        return s.generation.number in {part["generation"] for part in (standing, standing["building"]) if part}
 
     def _is_outdated(self, s: Settled) -> bool:
         timeline = timeline_id(s.generation.organization_id, s.patient_id)

@@ -11,7 +11,7 @@ from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.settling import CROWD, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
-from risk_engine.store.standings import MongoStandingStore
+from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
 from risk_engine.turns import BATCH
 from rules.instants import DAY, parse_instant
@@ -61,7 +61,7 @@ class Clinic:
 
     def __init__(self, client: DatabaseClient, organization: str) -> None:
         self._client = client
-        self._id = organization
+        self.id = organization
         self._database = client[DATABASE]
         self._timelines = MongoTimelineStore(self._database, SystemClock(), client.with_transaction)
         self.homes = [home_partition(organization)]
@@ -70,8 +70,8 @@ class Clinic:
         await self._timelines.create_indexes()
         await MongoSettlementStore(self._client).create_indexes()
         organization = Organization(
-            id=self._id,
-            name=self._id,
+            id=self.id,
+            name=self.id,
             settings=OrganizationSettings(time_zone="UTC"),
             settings_revision=1,
             cliniko=ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="x", key_hash="x", contact_email="a@b.c"),
@@ -80,7 +80,7 @@ class Clinic:
         await self._client["reengage"]["organizations"].insert_one(organization.document())
 
     async def close(self) -> None:
-        await self._client["reengage"]["organizations"].delete_one({"_id": self._id})
+        await self._client["reengage"]["organizations"].delete_one({"_id": self.id})
         await self.purge()
 
     def settler(self, store: MongoSettlementStore | None = None, **more: Any) -> Settler:
@@ -96,41 +96,41 @@ class Clinic:
 
     async def contact(self, patient: str, version: int, into: str | None = None) -> None:
         fact: dict[str, Any] = {"v": f"{version:020d}", "created_at": NOW - 300 * DAY, "updated_at": NOW, "name": "x"}
-        survivor = None if into is None else f"{self._id}:{into}"
+        survivor = None if into is None else f"{self.id}:{into}"
         if into is not None:
             fact |= {"merged_at": NOW - 30 * DAY, "merged_into": into}
-        await self._timelines.fold([Change(self._id, patient, "contact", fact["v"], fact, survivor)])
+        await self._timelines.fold([Change(self.id, patient, "contact", fact["v"], fact, survivor)])
 
     async def contacts(self, count: int) -> None:
         """So many patients, folded at once."""
         fact = {"v": "1", "created_at": NOW - 300 * DAY, "updated_at": NOW, "name": "x"}
-        await self._timelines.fold([Change(self._id, f"p{n}", "contact", "1", fact) for n in range(count)])
+        await self._timelines.fold([Change(self.id, f"p{n}", "contact", "1", fact) for n in range(count)])
 
     async def assessed(self) -> int:
         """How many patients have an assessment."""
-        return len(await self._database["assessments"].find({"scope": f"{self._id}|1"}, {"_id": 1}).to_list())
+        return len(await self._database["assessments"].find({"scope": f"{self.id}|1"}, {"_id": 1}).to_list())
 
     async def visit(self, patient: str, version: int, days_ago: int) -> None:
         starts_at = NOW - days_ago * DAY
         fact = {"v": f"{version:020d}", "id": "a", "order": "a", "created_at": NOW - 200 * DAY, "starts_at": starts_at}
-        await self._timelines.fold([Change(self._id, patient, "appointments.a", fact["v"], fact)])
+        await self._timelines.fold([Change(self.id, patient, "appointments.a", fact["v"], fact)])
 
     async def erase(self, patient: str) -> None:
-        await self._timelines.erase(self._id, patient, NOW)
+        await self._timelines.erase(self.id, patient, NOW)
 
     async def timelines(self) -> dict[str, dict[str, Any]]:
         """By patient."""
-        found = await self._database["timelines"].find({"organization_id": self._id}).to_list()
+        found = await self._database["timelines"].find({"organization_id": self.id}).to_list()
         return {timeline["patient_id"]: timeline for timeline in found}
 
     async def standing(self) -> dict[str, Any]:
         """What is told of its results."""
-        return (await MongoStandingStore(self._database).of([self._id]))[self._id]
+        return (await MongoStandingStore(self._database).of([self.id]))[self.id]
 
     async def change_settings(self) -> None:
         """To another active window."""
         change = {"$set": {"settings.active_window_days": 99}, "$inc": {"settings_revision": 1}}
-        await self._client["reengage"]["organizations"].update_one({"_id": self._id}, change)
+        await self._client["reengage"]["organizations"].update_one({"_id": self.id}, change)
 
     async def build(self) -> None:
         """Everything that is to be settled or built."""
@@ -138,12 +138,35 @@ class Clinic:
         while await settler.step():
             pass
 
+    async def discard(self) -> None:
+        """What was retired, a minute later."""
+        standings = MongoStandingStore(self._database)
+        await standings.discard_retired(await self.standing(), SystemClock().now() + RETIRED_FOR)
+
+    async def add_again(self) -> None:
+        """The id is another clinic's from now on."""
+        again = {"$set": {"added_again_at": datetime.now(UTC)}}
+        await self._client["reengage"]["organizations"].update_one({"_id": self.id}, again)
+
+    async def everything(self) -> list[str]:
+        """`_id`s of all results."""
+        of = {"_id": {"$regex": f"^{self.id}[|]"}}
+        return [
+            found["_id"]
+            for name in (CONTRIBUTIONS, ROLLUPS, "assessments")
+            for found in await self._database[name].find(of, {"_id": 1}, sort=[("_id", 1)]).to_list()
+        ]
+
+    async def leave_behind(self, generation: int) -> None:
+        """A result of a generation that no standing tells of."""
+        await self._database["assessments"].insert_one({"_id": f"{self.id}|{generation}|p"})
+
     async def purge(self) -> None:
-        await MongoStandingStore(self._database).purge([self._id])
+        await MongoStandingStore(self._database).purge([self.id])
 
     async def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Contributions and sums, without what tells how they were made."""
-        of = {"scope": f"{self._id}|1"}
+        of = {"scope": f"{self.id}|1"}
         contributions = await self._database[CONTRIBUTIONS].find(of).to_list()
         rollups = await self._database[ROLLUPS].find(of).to_list()
         added = {c["patient_id"]: (c["state"], c["days"]) for c in contributions}
@@ -153,8 +176,8 @@ class Clinic:
     async def afresh(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The same from nothing: what must have come out."""
         for name in (CONTRIBUTIONS, ROLLUPS, "assessments"):
-            await self._database[name].delete_many({"scope": f"{self._id}|1"})
-        await self._database["timelines"].update_many({"organization_id": self._id}, {"$set": {"dirty": 1}})
+            await self._database[name].delete_many({"scope": f"{self.id}|1"})
+        await self._database["timelines"].update_many({"organization_id": self.id}, {"$set": {"dirty": 1}})
         await self.settle()
         return await self.results()
 
@@ -287,3 +310,69 @@ async def test_settings_that_changed_are_no_newer_fact(client: DatabaseClient, c
     await clinic.visit("p", 1, 90)
     await clinic.settle()
     assert (await clinic.standing())["applied_at"] > before["applied_at"]
+
+
+@pytest.mark.parametrize("meanwhile", ["discarded", "removed", "added again"])
+async def test_a_settler_that_stood_still_writes_nothing_into_results_that_nobody_keeps(
+    client: DatabaseClient, clinic: Clinic, meanwhile: str
+) -> None:
+    await clinic.contact("p", 1)
+    await clinic.settle()
+    await clinic.visit("p", 1, 90)
+    await clinic.visit("p", 2, 80)
+    store = GatedStore(client)
+    late = asyncio.create_task(clinic.settler(store).settle_dirty(clinic.homes))
+    await store.has_read.wait()
+    if meanwhile == "discarded":
+        await clinic.change_settings()
+        await clinic.build()
+        await clinic.discard()
+    else:
+        await clinic.purge()
+    if meanwhile == "added again":
+        await clinic.add_again()
+        await clinic.contact("p", 1)
+        await clinic.settle()
+    kept = await clinic.everything()
+    store.goes_on.set()
+    await late
+    assert await clinic.everything() == kept
+    assert not [name for name in kept if name.startswith(f"{clinic.id}|1|")]
+
+
+async def test_what_a_removed_organization_had_is_deleted_whatever_its_generation(clinic: Clinic) -> None:
+    await clinic.contact("p", 1)
+    await clinic.settle()
+    await clinic.leave_behind(generation=7)
+    await clinic.purge()
+    assert await clinic.everything() == []
+
+
+async def test_a_computation_that_hangs_is_told(
+    client: DatabaseClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    async def compute(inputs: Inputs) -> Computed:
+        await goes_on.wait()
+        return await in_a_thread(inputs)
+
+    def stands_still() -> None:
+        assert "settling has stood still" in str(settler.not_ready())
+
+    def goes_well() -> None:
+        assert settler.not_ready() == []
+
+    monkeypatch.setattr("risk_engine.settling.STILL_SECONDS", 0.5)
+    settler = clinic.settler(compute=compute)
+    running = asyncio.create_task(settler.run())
+    try:
+        await asyncio.sleep(0.7)
+        goes_well()
+        await clinic.contacts(1)
+        await eventually(stands_still, within=30)
+        goes_on.set()
+        await eventually(goes_well, within=30)
+    finally:
+        goes_on.set()
+        await cancelled(running)

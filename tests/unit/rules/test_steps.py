@@ -97,14 +97,17 @@ def test_what_was_known_before_spares_work_and_changes_nothing(seed: int) -> Non
         wanted = contribution(facts, settings)
         for _ in range(6):
             before = _before(facts, rng)
-            earlier = Earlier(before, contribution(before, settings))
+            earlier = Earlier(before, settings, contribution(before, settings))
             assert contribution(facts, settings, earlier=earlier) == wanted
         newest = max(facts.appointments, default=None, key=lambda a: a.created_at)
         if newest is not None:
             without = facts._replace(appointments=tuple(a for a in facts.appointments if a is not newest))
-            earlier = Earlier(without, contribution(without, settings))
+            earlier = Earlier(without, settings, contribution(without, settings))
             assert contribution(facts, settings, earlier=earlier) == wanted
-        assert contribution(facts, settings, earlier=Earlier(facts, wanted)) is wanted
+        assert contribution(facts, settings, earlier=Earlier(facts, settings, wanted)) is wanted
+        others = settings._replace(active_window_days=settings.active_window_days + 40, require_arrival_mark=True)
+        by_others = Earlier(facts, others, contribution(facts, others))
+        assert contribution(facts, settings, earlier=by_others) == wanted
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -111,7 +111,7 @@ def settle(
         earlier = memory.get(place) if memory is not None else None
         added = contribution(facts, generation.settings, instants, earlier)
         if memory is not None:
-            memory.put(place, Earlier(facts, added))
+            memory.put(place, Earlier(facts, generation.settings, added))
     return Settled(
         generation,
         patient_id,

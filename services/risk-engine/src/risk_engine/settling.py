@@ -47,6 +47,9 @@ LONGEST_PAUSE = 5.0
 STUCK_SECONDS = 60.0
 """Without a round that went well: not ready."""
 
+STILL_SECONDS = 120.0
+"""Within a round without a batch that was written: likewise."""
+
 _log = log_of("settling")
 
 
@@ -74,6 +77,7 @@ class Settler:
         self._turns = Turns(clock)
         self._crowds: frozenset[str] = frozenset()
         self._failing_since: float | None = None
+        self._moved_at: float | None = None
 
     def fold(self, records: int) -> AbstractContextManager[None]:
         """So many records are folded meanwhile: then there is something to settle."""
@@ -86,10 +90,12 @@ class Settler:
 
     def not_ready(self) -> list[str]:
         """Why sums and assessments stay behind, if they do."""
-        since = self._failing_since
-        if since is None or (seconds := self._clock.monotonic() - since) < STUCK_SECONDS:
-            return []
-        return [f"settling has failed for {seconds:.0f} s"]
+        now, failing_since, moved_at = self._clock.monotonic(), self._failing_since, self._moved_at
+        if failing_since is not None and now - failing_since >= STUCK_SECONDS:
+            return [f"settling has failed for {now - failing_since:.0f} s"]
+        if moved_at is not None and now - moved_at >= STILL_SECONDS:
+            return [f"settling has stood still for {now - moved_at:.0f} s"]
+        return []
 
     async def step(self) -> bool:
         """One round of everything; False when nothing was left to do."""
@@ -109,7 +115,7 @@ class Settler:
     async def _rounds(self) -> None:
         pause = IDLE_SECONDS
         while True:
-            began = self._clock.monotonic()
+            began = self._moved_at = self._clock.monotonic()
             try:
                 busy = await self.step()
                 pause, self._failing_since = IDLE_SECONDS, None
@@ -119,6 +125,7 @@ class Settler:
                 _log.warning("waiting", error=describe(fault))
                 self._failing_since = self._failing_since or began
                 busy, pause = False, min(pause * 2, LONGEST_PAUSE)
+            self._moved_at = None
             if not busy:
                 await self._pace.idle(pause)
             else:
@@ -152,6 +159,14 @@ class Settler:
         return await self._results.of(timelines, work_of(with_survivors, standings))
 
     async def _write(self, batch: Batch) -> None:
+        await self._write_results(batch)
+        self._moved()
+
+    def _moved(self) -> None:
+        if self._moved_at is not None:
+            self._moved_at = self._clock.monotonic()
+
+    async def _write_results(self, batch: Batch) -> None:
         if batch.results:
             reached("settling.before_transaction")
             await self._settlements.write(batch.results, batch.addition, batch.now)
@@ -195,6 +210,7 @@ class Settler:
     async def _refresh(self, batch: Batch) -> None:
         await self._settlements.refresh(batch.results)
         await self._settlements.let_stand(batch.expired - {s.id for s in batch.results})
+        self._moved()
 
 
 async def _repeat(work: Callable[[], Awaitable[None]]) -> None:

@@ -34,9 +34,11 @@ class Contribution:
 
 
 class Earlier(NamedTuple):
-    """What the same patient added by the facts known before, under the same settings."""
+    """What the same patient added by the facts known before."""
 
     facts: Facts
+    settings: RuleSettings
+    """Under others it is of no use."""
     contribution: Contribution
 
 
@@ -58,6 +60,8 @@ def contribution(
     activity: Mapping[str, int] = {}
     items: dict[Item, DayFigures] = {}
     before: View | None = None
+    if earlier is not None and earlier.settings != settings:
+        earlier = None
     since = first_difference(earlier.facts, facts) if earlier is not None else BEGINNING
     if earlier is not None and since == FOREVER:
         return earlier.contribution

@@ -11,7 +11,7 @@ from risk_engine.settlement import Addition, Settled, is_newer, lacks, mark, upd
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
 from shared.mongo import Collection, DatabaseClient, Session
-from shared.rollups import ROLLUPS
+from shared.rollups import ROLLUPS, scope
 from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, Document, merged_timelines, timeline_id
 
 CONTRIBUTIONS = "contributions"
@@ -93,7 +93,8 @@ class MongoSettlementStore:
     async def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
         """Replaces contributions and assessments, and adds the differences to the sums.
 
-        Results computed from older timelines than the stored ones are left out. Where what is stored is not
+        Results computed from older timelines than the stored ones are left out, and those of generations that are
+        neither served nor built any more: nobody would ever delete them. Where what is stored is not
         what the addition was worked out against, it is worked out again. `applied_at` is when the facts behind
         the results came to count; None: they had counted before.
         """
@@ -103,7 +104,12 @@ class MongoSettlementStore:
             marks = {"basis": 1, "grain": 1}
             found = await self._contributions.find({"_id": {"$in": ids}}, marks, session=session).to_list()
             stored = {doc["_id"]: doc for doc in found}
-            current = [s for s in settled if s.id not in stored or not is_newer(stored[s.id], s.basis)]
+            followed = await self._followed({s.generation.organization_id for s in settled}, session)
+            current = [
+                s
+                for s in settled
+                if s.generation.scope in followed and (s.id not in stored or not is_newer(stored[s.id], s.basis))
+            ]
             outdated = await self._outdated([s for s in current if s.id not in stored], session)
             for s in current:
                 if s.id in stored and (lacking := lacks(stored[s.id], s.basis)):
@@ -130,6 +136,20 @@ class MongoSettlementStore:
             await self._tell_standings(current, stored.keys(), applied_at, session)
 
         await self._client.with_transaction(transaction)
+
+    async def _followed(self, organizations: Set[str], session: Session) -> set[str]:
+        """The scopes whose results are served, or built to be served.
+
+        Whoever changes that changes the standing, which is written here, too: then one of both begins anew.
+        """
+        query = {"_id": {"$in": sorted(organizations)}, "removed": {"$exists": False}}
+        found = self._standings.find(query, {"generation": 1, "building.generation": 1}, session=session)
+        return {
+            scope(standing["_id"], part["generation"])
+            for standing in await found.to_list()
+            for part in (standing, standing.get("building"))
+            if part
+        }
 
     async def _tell_standings(
         self, settled: Sequence[Settled], stored: Set[str], applied_at: int | None, session: Session

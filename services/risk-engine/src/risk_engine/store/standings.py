@@ -7,6 +7,7 @@ building    null, or the same and `after`: results in the making, with the last 
 retired     [{generation, at}]: results no longer served, deleted after a while
 applied_at  when the newest fact was applied (µs)
 patients    {generation: how many patients have results in it}
+removed     there while all of it is being deleted
 """
 
 from collections.abc import Sequence
@@ -55,10 +56,14 @@ def generations_of(standing: Standing, coming: int = 0) -> list[Generation]:
 
 
 def first_standing(organization: Organization, rebuild: int = 0) -> Standing:
-    """The standing of an organization of which nothing is known yet."""
+    """The standing of an organization of which nothing is known yet.
+
+    Where its id is used again, its generations have numbers that the clinic before it had not.
+    """
+    again = organization.added_again_at
     return {
         "_id": organization.id,
-        **_part(organization, 1, rebuild),
+        **_part(organization, 1 if again is None else int(again.timestamp()), rebuild),
         "building": None,
         "retired": [],
         "applied_at": None,
@@ -145,14 +150,16 @@ class MongoStandingStore:
         standings = await self.of(organizations)
         if not standings and await self._database[TIMELINES].find_one(of_them, {"_id": 1}) is None:
             return
+        # from here on no settler that is late writes results of them
+        await self._standings.update_many({"_id": {"$in": list(organizations)}}, {"$set": {"removed": True}})
         await self._database[TIMELINES].delete_many(of_them)
         await self._database[ERASURES].delete_many(of_them)
-        for organization_id, standing in standings.items():
-            for part in (standing, *standing["retired"], *([standing["building"]] if standing["building"] else [])):
-                await self._delete(scope(organization_id, part["generation"]))
+        for organization_id in standings:
+            await self._delete(organization_id)
             await self._standings.delete_one({"_id": organization_id})
 
     async def _delete(self, of_scope: str) -> None:
+        """All results within a scope; an organization's id stands for all its scopes."""
         for name in BY_SCOPE:
             await self._database[name].delete_many(within(of_scope))
 
