@@ -10,7 +10,7 @@ from shared.clock import Clock
 FOLDING_RECORDS = 500
 """So many records folded at once say that more of them wait in Kafka."""
 
-NEXT_SECONDS = 0.1
+NEXT_SECONDS = 0.25
 """So soon after a batch the next one is in hand, if there is any."""
 
 REST = 4.0
