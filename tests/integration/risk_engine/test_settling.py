@@ -17,11 +17,12 @@ from risk_engine.turns import BATCH
 from rules.instants import DAY, parse_instant
 from shared.clock import SystemClock
 from shared.mongo import DatabaseClient, open_database_client
-from shared.organizations import ClinikoAccess, Organization, OrganizationDirectory, OrganizationSettings
+from shared.organizations import OrganizationDirectory
 from shared.rollups import ROLLUPS
 from shared.tasks import cancelled
 from shared.timelines import DATABASE, home_partition
 from support.eventually import eventually
+from support.organizations import an_organization
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
 
@@ -69,15 +70,7 @@ class Clinic:
     async def open(self) -> None:
         await self._timelines.create_indexes()
         await MongoSettlementStore(self._client).create_indexes()
-        organization = Organization(
-            id=self.id,
-            name=self.id,
-            settings=OrganizationSettings(time_zone="UTC"),
-            settings_revision=1,
-            cliniko=ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="x", key_hash="x", contact_email="a@b.c"),
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        await self._client["reengage"]["organizations"].insert_one(organization.document())
+        await self._client["reengage"]["organizations"].insert_one(an_organization(self.id).document())
 
     async def close(self) -> None:
         await self._client["reengage"]["organizations"].delete_one({"_id": self.id})

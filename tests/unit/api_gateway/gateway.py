@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -18,7 +17,8 @@ from rules.calendar import calendar
 from rules.instants import parse_instant
 from shared.identity import Caller, Role
 from shared.kafka import Outgoing
-from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
+from shared.organizations import Organization, OrganizationSettings
+from support.organizations import an_organization
 
 NOW = parse_instant("2026-11-20T10:00:00Z")
 ORG, OTHER_ORG = "org_xxx", "org_other"
@@ -42,16 +42,7 @@ class ManualClock:
 
 
 def organization(organization_id: str, zone: str = ZONE) -> Organization:
-    return Organization(
-        id=organization_id,
-        name="Clinic",
-        settings=OrganizationSettings(time_zone=zone),
-        settings_revision=1,
-        cliniko=ClinikoAccess(
-            base_url="http://127.0.0.1:1/v1", key="k1:x", key_hash="0", contact_email="a@example.com"
-        ),
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    return an_organization(organization_id, settings=OrganizationSettings(time_zone=zone))
 
 
 class FakeDirectory:

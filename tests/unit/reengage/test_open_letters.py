@@ -7,32 +7,18 @@ import pytest
 from reengage.letters import Letter
 from reengage.open_letters import OF_A_REMOVED_CLINIC, OF_AN_EARLIER_CLINIC, RemovedClinics
 from shared.earlier_clinics import REASON
-from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
+from support.organizations import an_organization
 
 AGAIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MOMENT = timedelta(milliseconds=1)
-ACCESS = ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="", key_hash="h", contact_email="a@b.example")
-
-
-def organization(name: str, *, again: datetime | None = None, removed: datetime | None = None) -> Organization:
-    return Organization(
-        id=name,
-        name="A clinic",
-        settings=OrganizationSettings(time_zone="UTC"),
-        settings_revision=1,
-        cliniko=ACCESS,
-        created_at=AGAIN,
-        added_again_at=again,
-        removed_at=removed,
-    )
 
 
 REMOVED = RemovedClinics(
     [
-        organization("org_here"),
-        organization("org_again", again=AGAIN),
-        organization("org_gone", removed=AGAIN),
-        organization("org_gone_again", again=AGAIN - MOMENT, removed=AGAIN),
+        an_organization("org_here"),
+        an_organization("org_again", added_again_at=AGAIN),
+        an_organization("org_gone", removed_at=AGAIN),
+        an_organization("org_gone_again", added_again_at=AGAIN - MOMENT, removed_at=AGAIN),
     ]
 )
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from rules.instants import SECOND, from_datetime
 from shared.dead_letters import DeadLetter
 from shared.earlier_clinics import REASON, of_present_clinics
-from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
+from shared.organizations import Organization
 from shared.records import Record
+from support.organizations import an_organization
 
 AGAIN = datetime(2026, 11, 26, 12, tzinfo=UTC)
-ACCESS = ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="k", key_hash="h", contact_email="a@b.example")
 
 
 async def find_all(ids: Set[str]) -> dict[str, Organization]:
@@ -18,15 +18,7 @@ async def find_all(ids: Set[str]) -> dict[str, Organization]:
 
 
 def organization(organization_id: str) -> Organization:
-    return Organization(
-        id=organization_id,
-        name="A clinic",
-        settings=OrganizationSettings(time_zone="UTC"),
-        settings_revision=1,
-        cliniko=ACCESS,
-        created_at=AGAIN,
-        added_again_at=AGAIN if organization_id == "org_again" else None,
-    )
+    return an_organization(organization_id, added_again_at=AGAIN if organization_id == "org_again" else None)
 
 
 def record(organization_id: str, after: int, value: bytes | None = b"{}") -> Record:

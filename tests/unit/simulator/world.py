@@ -6,7 +6,6 @@ The handlers, the settler and all pure code are the services' own; the loop arou
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from functools import cache
 
 from outreach_tracker.handlers import create_follow_outreach
@@ -16,9 +15,10 @@ from risk_engine.settling import Settler
 from shared.dead_letters import DeadLetter
 from shared.faults import TransientError
 from shared.kafka import Outgoing
-from shared.organizations import ClinikoAccess, Organization, OrganizationSettings
+from shared.organizations import Organization, OrganizationSettings
 from shared.records import Handler, Record
 from shared.topics import OUTREACH_EVENTS, RISK_ENGINE_TOPICS, dead_letters_of
+from support.organizations import an_organization
 from unit.simulator.fake_log import Group, Log, Reader, StaleGenerationError
 from unit.simulator.load import NOW, ORGANIZATION, Load
 from unit.simulator.points import Point, Task
@@ -104,14 +104,8 @@ class Directory:
 
 @cache
 def _organization(revision: int) -> Organization:
-    return Organization(
-        id=ORGANIZATION,
-        name="A clinic",
-        settings=OrganizationSettings(time_zone="UTC", active_window_days=100 + revision),
-        settings_revision=revision,
-        cliniko=ClinikoAccess(base_url="http://127.0.0.1:1/v1", key="x", key_hash="x", contact_email="a@b.c"),
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    settings = OrganizationSettings(time_zone="UTC", active_window_days=100 + revision)
+    return an_organization(ORGANIZATION, settings=settings, settings_revision=revision)
 
 
 async def at_once(inputs: Inputs) -> Computed:
