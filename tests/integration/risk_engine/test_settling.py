@@ -1,7 +1,7 @@
 """Two settlers of one organization on a real database: what the simulator found, on the stores themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,20 @@ class GatedStore(MongoSettlementStore):
         self.has_read.set()
         await self.goes_on.wait()
         return found
+
+
+class LateStore(MongoSettlementStore):
+    """Stands still once it knows which timelines changed, before it reads them."""
+
+    def __init__(self, client: DatabaseClient) -> None:
+        super().__init__(client)
+        self.has_looked = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def of_patients(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        self.has_looked.set()
+        await self.goes_on.wait()
+        return await super().of_patients(ids)
 
 
 class Clinic:
@@ -303,6 +317,18 @@ async def test_settings_that_changed_are_no_newer_fact(client: DatabaseClient, c
     await clinic.visit("p", 1, 90)
     await clinic.settle()
     assert (await clinic.standing())["applied_at"] > before["applied_at"]
+
+
+async def test_what_one_that_was_late_settles_again_is_no_newer_fact(client: DatabaseClient, clinic: Clinic) -> None:
+    await clinic.contact("p", 1)
+    store = LateStore(client)
+    late = asyncio.create_task(clinic.settler(store).settle_dirty(clinic.homes))
+    await store.has_looked.wait()
+    await clinic.settle()
+    before = await clinic.standing()
+    store.goes_on.set()
+    await late
+    assert await clinic.standing() == before
 
 
 @pytest.mark.parametrize("meanwhile", ["discarded", "removed", "added again"])

@@ -182,6 +182,11 @@ def is_newer(stored: Mapping[str, Any], basis: Basis) -> bool:
     return any(revision > ours.get(timeline, revision) for timeline, revision in stored["basis"])
 
 
+def is_same(stored: Mapping[str, Any], basis: Basis) -> bool:
+    """The stored result was computed from the same revisions of the same timelines."""
+    return dict(stored["basis"]) == dict(basis)
+
+
 def lacks(stored: Mapping[str, Any], basis: Basis) -> set[str]:
     """Timelines that the stored result was computed from, and this one was not."""
     return {timeline for timeline, _ in stored["basis"]} - {timeline for timeline, _ in basis}

@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
-from risk_engine.settlement import Addition, Settled, is_newer, lacks, mark, updates
+from risk_engine.settlement import Addition, Settled, is_newer, is_same, lacks, mark, updates
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
 from shared.mongo import Collection, DatabaseClient, Session
@@ -133,7 +133,7 @@ class MongoSettlementStore:
             contributions = {s.id: s.contribution if s.assessment is not None else None for s in current}
             await _put(self._contributions, contributions, session)
             await _put(self._assessments, {s.id: s.assessment for s in current}, session)
-            await self._tell_standings(current, stored.keys(), applied_at, session)
+            await self._tell_standings(current, stored, applied_at, session)
 
         await self._client.with_transaction(transaction)
 
@@ -152,19 +152,22 @@ class MongoSettlementStore:
         }
 
     async def _tell_standings(
-        self, settled: Sequence[Settled], stored: Set[str], applied_at: int | None, session: Session
+        self, settled: Sequence[Settled], stored: Mapping[str, Document], applied_at: int | None, session: Session
     ) -> None:
         """When the newest fact was applied, and by how many patients each generation grew."""
         growth: dict[str, Counter[str]] = {}
         for s in settled:
             size = growth.setdefault(s.generation.organization_id, Counter())
             size[f"patients.{s.generation.number}"] += (s.assessment is not None) - (s.id in stored)
-        newest = {} if applied_at is None else {"$max": {"applied_at": applied_at}}
-        updates = [
-            UpdateOne({"_id": organization}, {**newest, "$inc": dict(size)})
-            for organization, size in sorted(growth.items())
-        ]
-        await self._standings.bulk_write(updates, session=session)
+        of_facts: set[str] = set()
+        if applied_at is not None:
+            news = (s for s in settled if s.id not in stored or not is_same(stored[s.id], s.basis))
+            of_facts = {s.generation.organization_id for s in news}
+        changes = []
+        for organization, size in sorted(growth.items()):
+            newest = {"$max": {"applied_at": applied_at}} if organization in of_facts else {}
+            changes.append(UpdateOne({"_id": organization}, {**newest, "$inc": dict(size)}))
+        await self._standings.bulk_write(changes, session=session)
 
     async def _outdated(self, settled: Sequence[Settled], session: Session) -> set[str]:
         """Of results that would be first ones, those whose timeline is gone or has moved on.
