@@ -9,6 +9,7 @@ import pytest
 
 from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
+from risk_engine.pace import FOLDING_RECORDS
 from risk_engine.settling import CROWD, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
@@ -276,7 +277,7 @@ async def test_what_is_folded_after_a_removal_goes_with_the_next_look(clinic: Cl
 async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
     client: DatabaseClient, clinic: Clinic, unique_name: str
 ) -> None:
-    large = Clinic(client, f"{unique_name}_large")
+    large, crowded = Clinic(client, f"{unique_name}_large"), Clinic(client, f"{unique_name}_crowded")
     backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
 
     async def compute(inputs: Inputs) -> Computed:
@@ -290,19 +291,51 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
 
     await large.open()
     await large.contacts(BATCH)
-    clinic.homes += large.homes
+    await crowded.open()
+    clinic.homes += large.homes + crowded.homes
     running = asyncio.create_task(clinic.settler(compute=compute).run())
     try:
         await asyncio.wait_for(backlog_under_way.wait(), 30)
+        await crowded.contacts(CROWD + 1)
         await clinic.contacts(3)
         await eventually(lambda: all_of(clinic, 3), within=30)
         assert await large.assessed() < BATCH
+        assert await crowded.assessed() == 0, "it is a backlog, too, and has its turn after the older one"
         goes_on.set()
         await eventually(lambda: all_of(large, BATCH), within=60)
+        await eventually(lambda: all_of(crowded, CROWD + 1), within=60)
     finally:
         goes_on.set()
         await cancelled(running)
         await large.close()
+        await crowded.close()
+
+
+async def test_while_more_is_folded_a_patient_without_a_record_waits_for_it(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settler = clinic.settler()
+
+    async def waiting() -> set[str]:
+        return {patient for patient, timeline in (await clinic.timelines()).items() if "dirty" in timeline}
+
+    await clinic.visit("unrecorded", 1, days_ago=20)
+    await clinic.visit("recorded", 1, days_ago=20)
+    await clinic.contact("recorded", 1)
+    with settler.fold(FOLDING_RECORDS):
+        await clinic.settle(settler)
+        assert await waiting() == {"unrecorded"}
+        await clinic.erase("recorded")
+        await clinic.settle(settler)
+        assert await waiting() == {"unrecorded"}, "what is left of an erased patient counts, or no longer"
+        monkeypatch.setattr("risk_engine.settling.AWAITED", 0)
+        await clinic.settle(settler)
+        assert await waiting() == set()
+    monkeypatch.undo()
+    await clinic.visit("unrecorded", 2, days_ago=10)
+    with settler.fold(1):
+        await clinic.settle(settler)
+    assert await waiting() == set()
 
 
 async def test_settings_that_changed_are_no_newer_fact(client: DatabaseClient, clinic: Clinic) -> None:

@@ -13,7 +13,7 @@ FOLDING_RECORDS = 500
 NEXT_SECONDS = 0.25
 """So soon after a batch the next one is in hand, if there is any."""
 
-REST = 4.0
+REST = 0.2
 """While records wait, settling rests so many times as long as it took: facts are stored first, and
 a patient of many new facts is settled once; yet sums follow, however long the backlog."""
 

@@ -32,6 +32,9 @@ PROCESSES = 2
 REMEMBERED = 2_000
 """Patients of whom a process knows what they added last: a new fact changes little of it."""
 
+NICE = 10
+"""By how much they give way to the process that reads and writes: facts are stored before they are summed."""
+
 ORPHAN_SECONDS = 1.0
 """How soon a process notices that the one it works for was killed."""
 
@@ -164,8 +167,9 @@ class _EncodedUpdate(_Encoded):
 
 
 def _begin(parent: int) -> None:
-    """Leaves Ctrl-C to the parent, and ends with it."""
+    """Leaves Ctrl-C to the parent, gives way to it, and ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
     look_for_garbage_less_often()
 
     def watch() -> None:

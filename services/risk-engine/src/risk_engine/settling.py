@@ -17,7 +17,7 @@ from risk_engine.pace import Pace
 from risk_engine.results import Batch, Results, work_of
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore, Standing
-from risk_engine.turns import BATCH, SMALLEST_BATCH, Turns
+from risk_engine.turns import BATCH, OVERLAPPING, SMALLEST_BATCH, Turns
 from shared.clock import Clock
 from shared.failpoints import reached
 from shared.faults import describe, is_transient
@@ -32,8 +32,12 @@ LOOK = 12_000
 RENEWALS = 8_000
 """Results that ran out, likewise; fewer, since sums wait meanwhile."""
 
-CROWD = SMALLEST_BATCH
+CROWD = 4 * SMALLEST_BATCH
 """An organization of which more timelines wait is settled by itself when there is a backlog: the others need not wait."""
+
+AWAITED = 10_000_000
+"""Microseconds that a timeline waits for the patient's record while more is folded: before, it counts for nothing,
+and what is settled of it is soon settled again."""
 
 SWITCH_SECONDS = 0.001
 """How long the thread that computes keeps the loop waiting, which has to fold meanwhile (Python's own: 5 ms)."""
@@ -139,18 +143,28 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
-        dirty = await self._settlements.dirty(homes, BATCH if folding else LOOK)
+        if folding:
+            dirty = await self._settlements.dirty(homes, BATCH, unrecorded_before=self._clock.now() - AWAITED)
+        else:
+            dirty = await self._settlements.dirty(homes, LOOK)
         self._crowds = _crowds(dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
-        await self._turns.take(crowded or dirty, self._settled, self._write)
+        # Folding goes on while one is written: then the fewest transactions are the least work.
+        parts = 1 if folding else OVERLAPPING
+        await self._turns.take(crowded or dirty, self._settled, self._write, parts)
         return bool(dirty)
 
     async def settle_beside_crowds(self) -> None:
-        """Settles what waits beside a backlog of other organizations."""
+        """Settles what waits beside a backlog of other organizations.
+
+        Of whom many wait, too, though not for so long, belongs to the backlog, and has its turn there.
+        """
         homes = self._homes()
         if self._crowds and homes:
             dirty = await self._settlements.dirty(homes, BATCH, besides=sorted(self._crowds))
-            await self._turns.take(dirty, self._settled, self._write)
+            crowds = _crowds(dirty)
+            few = [t for t in dirty if t["organization_id"] not in crowds]
+            await self._turns.take(few, self._settled, self._write)
 
     async def _settled(self, some: Sequence[Document]) -> Batch:
         timelines = await self._settlements.of_patients([t["_id"] for t in some])

@@ -15,7 +15,7 @@ QUICK_SECONDS, SLOW_SECONDS = 1.5, 4.0
 """What a transaction may take before the next ones are smaller: MongoDB ends one that lasts too long."""
 
 OVERLAPPING = 3
-"""Batches that work is cut into at least, where none becomes smaller than SMALLEST_BATCH."""
+"""Parts that the work of a lane is cut into at least, where none becomes smaller than SMALLEST_BATCH."""
 
 LANES = 2
 """Transactions under way at once, never two of one organization: they would collide in its sums."""
@@ -50,19 +50,21 @@ class Turns:
         self._clock = clock
         self._batch = SMALLEST_BATCH
 
-    async def take(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P]) -> None:
+    async def take(
+        self, work: Sequence[Document], prepare: Prepare[P], write: Write[P], parts: int = OVERLAPPING
+    ) -> None:
         """Prepares and writes all of it; whatever has a field `home` is work."""
         if len(work) <= SMALLEST_BATCH:
-            await self._lane(work, prepare, write)
+            await self._lane(work, prepare, write, parts)
             return
-        turns = [self._lane(lane, prepare, write) for lane in _lanes(work)]
+        turns = [self._lane(lane, prepare, write, parts) for lane in _lanes(work)]
         for outcome in await asyncio.gather(*turns, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P]) -> None:
+    async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P], parts: int) -> None:
         # Several batches also of little work: reading and computing go on while one is written.
-        largest = max(SMALLEST_BATCH, math.ceil(len(work) / OVERLAPPING))
+        largest = max(SMALLEST_BATCH, math.ceil(len(work) / parts))
         writing: asyncio.Task[None] | None = None
         done = 0
         try:

@@ -3,12 +3,13 @@
 Counters have short names, since each is stored with every change; the constants are their only spelling.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from rules.calendar import Calendar
-from rules.facts import Appointment
+from rules.instants import FOREVER
 
 if TYPE_CHECKING:
     from rules.view import View
@@ -40,7 +41,8 @@ class Activity(NamedTuple):
 
 def activity_of(view: "View") -> Activity:
     """The activity as of the view's instant."""
-    if not view.started and not view.future:
+    total = view.started + len(view.future)
+    if not total:
         return _NONE
     recent, until = _recent(view)
     active = recent > 0
@@ -48,7 +50,7 @@ def activity_of(view: "View") -> Activity:
         comes_into_sight = view.calendar.day(view.future[0].starts_at) - COMING_DAYS
         active = comes_into_sight <= view.today
         until = NEVER if active else comes_into_sight
-    return Activity(recent, active, _figures(view, recent, active=active), until)
+    return Activity(recent, active, _figures(total, recent, bool(view.future), active), until)
 
 
 _NONE = Activity(0, False, MappingProxyType({}), NEVER)
@@ -56,38 +58,28 @@ _NONE = Activity(0, False, MappingProxyType({}), NEVER)
 
 def _recent(view: "View") -> tuple[int, int]:
     """How many started recently, and the day on which the first of them is recent no longer."""
-    count, until = 0, NEVER
+    count, first = 0, FOREVER
     since = view.calendar.start(view.today - RECENT_DAYS + 1)
-    for of in (view.attended, view.missed, view.unmarked):
-        found = _since(of, since)
-        if found:
-            count += found
-            until = min(until, _passes(of[-found], view.calendar))
-    return count, until
+    for in_order in (view.attended, view.missed, view.unmarked):
+        for appointment in reversed(in_order):
+            starts_at = appointment.starts_at
+            if starts_at < since:
+                break
+            count += 1
+            first = min(first, starts_at)
+    return count, view.calendar.day(first) + RECENT_DAYS if count else NEVER
 
 
-def _since(appointments: Sequence[Appointment], since: int) -> int:
-    """How many of the appointments, which are in order of their starts, start at or after an instant."""
-    count = 0
-    for appointment in reversed(appointments):
-        if appointment.starts_at < since:
-            break
-        count += 1
-    return count
-
-
-def _passes(appointment: Appointment, calendar: Calendar) -> int:
-    return calendar.day(appointment.starts_at) + RECENT_DAYS
-
-
-def _figures(view: "View", recent: int, *, active: bool) -> dict[str, int]:
+@lru_cache(maxsize=4096)
+def _figures(total: int, recent: int, with_upcoming: bool, active: bool) -> Mapping[str, int]:
+    """The same object for the same answer: whoever compares two need not look into them."""
     figures = {WITH_ANY: 1}
     if active:
-        figures[TOTAL_SUM] = view.started + len(view.future)
-        figures[ACTIVITY[sum(recent >= bound for bound in ACTIVITY_BOUNDS)]] = 1
+        figures[TOTAL_SUM] = total
+        figures[ACTIVITY[bisect_right(ACTIVITY_BOUNDS, recent)]] = 1
         if recent:
             figures[RECENT_SUM] = recent
-        if view.future:
+        if with_upcoming:
             figures[WITH_UPCOMING] = 1
     return figures
 

@@ -51,12 +51,18 @@ class MongoSettlementStore:
 
     # ---------------------------------------------------------------- what is to be settled
 
-    async def dirty(self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = ()) -> list[dict[str, Any]]:
+    async def dirty(
+        self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = (), unrecorded_before: int | None = None
+    ) -> list[dict[str, Any]]:
         """Timelines that changed since they were settled, those that waited longest first.
 
-        `_id`, `home` and `organization_id` of each; none of the organizations `besides`.
+        `_id`, `home` and `organization_id` of each; none of the organizations `besides`, and with `unrecorded_before`
+        none that lacks the patient's record and has waited only since then (µs).
         """
         query: dict[str, Any] = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
+        if unrecorded_before is not None:
+            counting = [{name: {"$exists": True}} for name in ("contact", "erased")]
+            query["$or"] = [*counting, {"dirty": {"$lt": unrecorded_before}}]
         if besides:
             query["organization_id"] = {"$nin": list(besides)}
         hint = "dirty_by_organization" if besides else "dirty_by_home"

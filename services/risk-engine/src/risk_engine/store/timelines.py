@@ -6,6 +6,7 @@ not all of them are newer, what is stored is read, and those that are newer are 
 that own a partition at once, a replay, or a late record change nothing.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,10 @@ from shared.timelines import TIMELINES, facts_with_merged, home_partition, merge
 
 DUPLICATE_KEY = 11_000
 ERASURES = "erasures"
+
+LANES, FEW = 2, 100
+"""Parts of a batch that are written at once, where it is of more than a few patients: MongoDB works on each with
+one processor."""
 
 BARE = {"_id", "organization_id", "patient_id", "home", "revision", "dirty", "failed", "erased"}
 """What a timeline has beside facts."""
@@ -81,6 +86,13 @@ class MongoTimelineStore:
         for change in changes:
             patients.setdefault(change.timeline, []).append(change)
         pending = list(patients.values())
+        lanes = LANES if len(pending) > FEW else 1
+        parts = [self._fold(pending[number::lanes]) for number in range(lanes)]
+        for outcome in await asyncio.gather(*parts, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    async def _fold(self, pending: Sequence[Sequence[Change]]) -> None:
         while pending:
             refused = await self._write([_update(of, self._clock.now()) for of in pending])
             pending = await self._still_newer([pending[number] for number in refused])
