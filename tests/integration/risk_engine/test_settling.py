@@ -10,7 +10,7 @@ import pytest
 from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.pace import FOLDING_RECORDS
-from risk_engine.settling import CROWD, Settler
+from risk_engine.settling import Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
@@ -277,11 +277,11 @@ async def test_what_is_folded_after_a_removal_goes_with_the_next_look(clinic: Cl
 async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
     client: DatabaseClient, clinic: Clinic, unique_name: str
 ) -> None:
-    large, crowded = Clinic(client, f"{unique_name}_large"), Clinic(client, f"{unique_name}_crowded")
+    large = Clinic(client, f"{unique_name}_large")
     backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
 
     async def compute(inputs: Inputs) -> Computed:
-        if len(inputs.work) > CROWD:
+        if inputs.work[0][0]["organization_id"] == large.id:
             backlog_under_way.set()
             await goes_on.wait()
         return await in_a_thread(inputs)
@@ -291,24 +291,53 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
 
     await large.open()
     await large.contacts(BATCH)
-    await crowded.open()
-    clinic.homes += large.homes + crowded.homes
+    clinic.homes += large.homes
     running = asyncio.create_task(clinic.settler(compute=compute).run())
     try:
         await asyncio.wait_for(backlog_under_way.wait(), 30)
-        await crowded.contacts(CROWD + 1)
         await clinic.contacts(3)
         await eventually(lambda: all_of(clinic, 3), within=30)
         assert await large.assessed() < BATCH
-        assert await crowded.assessed() == 0, "it is a backlog, too, and has its turn after the older one"
         goes_on.set()
         await eventually(lambda: all_of(large, BATCH), within=60)
-        await eventually(lambda: all_of(crowded, CROWD + 1), within=60)
     finally:
         goes_on.set()
         await cancelled(running)
         await large.close()
-        await crowded.close()
+
+
+async def test_a_younger_backlog_has_its_turn_after_the_older_one_and_hides_nobody(
+    client: DatabaseClient, clinic: Clinic, unique_name: str
+) -> None:
+    older, younger = Clinic(client, f"{unique_name}_older"), Clinic(client, f"{unique_name}_younger")
+    backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def compute(inputs: Inputs) -> Computed:
+        if inputs.work[0][0]["organization_id"] == older.id:
+            backlog_under_way.set()
+            await goes_on.wait()
+        return await in_a_thread(inputs)
+
+    for each in (older, younger):
+        await each.open()
+        clinic.homes += each.homes
+    await older.contacts(BATCH)
+    settler = clinic.settler(compute=compute)
+    settling = asyncio.create_task(clinic.settle(settler))
+    try:
+        await asyncio.wait_for(backlog_under_way.wait(), 30)
+        await younger.contacts(BATCH)
+        await clinic.contacts(3)
+        await settler.settle_beside_crowds()
+        assert [await each.assessed() for each in (older, younger, clinic)] == [0, 0, 3]
+        goes_on.set()
+        await settling
+        assert [await each.assessed() for each in (older, younger, clinic)] == [BATCH, BATCH, 3]
+    finally:
+        goes_on.set()
+        await cancelled(settling)
+        await older.close()
+        await younger.close()
 
 
 async def test_while_more_is_folded_a_patient_without_a_record_waits_for_it(

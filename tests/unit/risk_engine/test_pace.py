@@ -24,7 +24,7 @@ async def test_a_few_records_do_not_hold_settling_up() -> None:
 async def test_while_records_are_in_hand_settling_rests_in_proportion() -> None:
     pace = Pace(SystemClock())
     with pace.fold(FOLDING_RECORDS):
-        assert 0.05 * REST <= await _rest(pace, 0.05) < 10
+        assert 2 * REST <= await _rest(pace, 2) < 10
 
 
 async def test_between_two_batches_it_rests_on() -> None:

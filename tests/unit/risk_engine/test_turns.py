@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_engine.turns import LANES, SMALLEST_BATCH, Turns
+from risk_engine.turns import LANES, OVERLAPPING, SMALLEST_BATCH, Turns
 from shared.clock import SystemClock
 from shared.timelines import Document
 
@@ -36,11 +36,11 @@ def _work(sizes: Sequence[int]) -> list[Document]:
     return [{"_id": f"{home}-{number}", "home": home} for home, size in enumerate(sizes) for number in range(size)]
 
 
-@given(st.lists(st.integers(0, 3 * SMALLEST_BATCH), max_size=6))
-def test_everything_is_written_once_and_no_home_twice_at_once(sizes: list[int]) -> None:
+@given(st.lists(st.integers(0, 3 * SMALLEST_BATCH), max_size=6), st.sampled_from([1, OVERLAPPING]))
+def test_everything_is_written_once_and_no_home_twice_at_once(sizes: list[int], parts: int) -> None:
     writes, work = Writes(), _work(sizes)
     if work:
-        asyncio.run(Turns(SystemClock()).take(work, writes.prepare, writes.write))
+        asyncio.run(Turns(SystemClock()).take(work, writes.prepare, writes.write, parts))
 
     assert sorted(writes.written) == sorted(each["_id"] for each in work)
     assert all(len(homes) == len(set(homes)) for homes in writes.at_once)

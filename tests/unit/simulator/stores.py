@@ -94,9 +94,9 @@ class Settlements:
     def __getattr__(self, name: str) -> Any:
         stored = getattr(self._database.settlements, name)
 
-        async def operation(*arguments: Any) -> Any:
+        async def operation(*arguments: Any, **options: Any) -> Any:
             await self._database.operation(name)
-            answer = deepcopy(stored(*arguments))
+            answer = deepcopy(stored(*arguments, **options))
             await Point(f"after {name}")
             return answer
 

@@ -13,9 +13,9 @@ FOLDING_RECORDS = 500
 NEXT_SECONDS = 0.25
 """So soon after a batch the next one is in hand, if there is any."""
 
-REST = 0.2
-"""While records wait, settling rests so many times as long as it took: facts are stored first, and
-a patient of many new facts is settled once; yet sums follow, however long the backlog."""
+REST = 0.3
+"""While records wait, settling rests so many times as long as it took: sums follow, however long the backlog,
+and facts are stored faster than they are summed."""
 
 
 class Pace:
@@ -52,4 +52,4 @@ class Pace:
         """Rests after a turn that took so many seconds, as long as records wait."""
         until = self._clock.monotonic() + REST * spent
         while self.folding and self._clock.monotonic() < until:
-            await self.idle(NEXT_SECONDS)
+            await self.idle(min(NEXT_SECONDS, until - self._clock.monotonic()))

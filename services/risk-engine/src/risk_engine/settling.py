@@ -13,7 +13,7 @@ from typing import Any
 
 from risk_engine.computing import Compute, in_a_thread
 from risk_engine.generations import Generations, nothing_to_rebuild
-from risk_engine.pace import Pace
+from risk_engine.pace import NEXT_SECONDS, Pace
 from risk_engine.results import Batch, Results, work_of
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore, Standing
@@ -32,8 +32,9 @@ LOOK = 12_000
 RENEWALS = 8_000
 """Results that ran out, likewise; fewer, since sums wait meanwhile."""
 
-CROWD = 4 * SMALLEST_BATCH
-"""An organization of which more timelines wait is settled by itself when there is a backlog: the others need not wait."""
+CROWD, MANY_BESIDE = SMALLEST_BATCH, 4 * SMALLEST_BATCH
+"""An organization of which more timelines wait is settled by itself when there is a backlog: the others need not wait,
+if not more than so many of them wait, too."""
 
 AWAITED = 10_000_000
 """Microseconds that a timeline waits for the patient's record while more is folded: before, it counts for nothing,
@@ -108,7 +109,7 @@ class Settler:
             return False
         busy = await self.settle_dirty(homes)
         await self._generations.keep_up(homes)
-        if not busy and await self.renew_expired(homes):
+        if not busy and not self._pace.folding and await self.renew_expired(homes):
             busy = True
         return await self._generations.build() or busy
 
@@ -130,10 +131,12 @@ class Settler:
                 self._failing_since = self._failing_since or began
                 busy, pause = False, min(pause * 2, LONGEST_PAUSE)
             self._moved_at = None
-            if not busy:
-                await self._pace.idle(pause)
-            else:
+            if busy:
                 await self._pace.give_way(self._clock.monotonic() - began)
+            elif self._pace.folding:
+                await asyncio.sleep(NEXT_SECONDS)  # not at each batch: all that waits may lack its patient's record
+            else:
+                await self._pace.idle(pause)
 
     # ---------------------------------------------------------------- dirty timelines
 
@@ -143,11 +146,8 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
-        if folding:
-            dirty = await self._settlements.dirty(homes, BATCH, unrecorded_before=self._clock.now() - AWAITED)
-        else:
-            dirty = await self._settlements.dirty(homes, LOOK)
-        self._crowds = _crowds(dirty) if folding or len(dirty) >= BATCH else frozenset()
+        dirty = await self._dirty(homes, BATCH if folding else LOOK)
+        self._crowds = _with_more_than(CROWD, dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
@@ -159,12 +159,20 @@ class Settler:
 
         Of whom many wait, too, though not for so long, belongs to the backlog, and has its turn there.
         """
-        homes = self._homes()
-        if self._crowds and homes:
-            dirty = await self._settlements.dirty(homes, BATCH, besides=sorted(self._crowds))
-            crowds = _crowds(dirty)
-            few = [t for t in dirty if t["organization_id"] not in crowds]
-            await self._turns.take(few, self._settled, self._write)
+        homes, backlog = self._homes(), self._crowds
+        if not backlog or not homes:
+            return
+        dirty = await self._dirty(homes, BATCH, besides=backlog)
+        while more := _with_more_than(MANY_BESIDE, dirty):
+            backlog |= more
+            dirty = await self._dirty(homes, BATCH, besides=backlog)
+        await self._turns.take(dirty, self._settled, self._write)
+
+    async def _dirty(
+        self, homes: Sequence[int], limit: int, besides: frozenset[str] = frozenset()
+    ) -> list[dict[str, Any]]:
+        before = self._clock.now() - AWAITED if self._pace.folding else None
+        return await self._settlements.dirty(homes, limit, besides=sorted(besides), unrecorded_before=before)
 
     async def _settled(self, some: Sequence[Document]) -> Batch:
         timelines = await self._settlements.of_patients([t["_id"] for t in some])
@@ -241,6 +249,7 @@ async def _repeat(work: Callable[[], Awaitable[None]]) -> None:
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _crowds(dirty: Iterable[Document]) -> frozenset[str]:
+def _with_more_than(few: int, dirty: Iterable[Document]) -> frozenset[str]:
+    """The organizations with more timelines than a few."""
     waiting = Counter(t["organization_id"] for t in dirty)
-    return frozenset(organization for organization, count in waiting.items() if count > CROWD)
+    return frozenset(organization for organization, count in waiting.items() if count > few)

@@ -63,7 +63,7 @@ class Turns:
                 raise outcome
 
     async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P], parts: int) -> None:
-        # Several batches also of little work: reading and computing go on while one is written.
+        # In several parts, reading and computing go on while one is written.
         largest = max(SMALLEST_BATCH, math.ceil(len(work) / parts))
         writing: asyncio.Task[None] | None = None
         done = 0
