@@ -72,6 +72,21 @@ class LateStore(MongoSettlementStore):
         return await super().of_patients(ids)
 
 
+class GatedComputing:
+    """Computes, but stands still with one organization's results until it is told to go on."""
+
+    def __init__(self, organization: str) -> None:
+        self._organization = organization
+        self.reached = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def __call__(self, inputs: Inputs) -> Computed:
+        if inputs.work[0][0]["organization_id"] == self._organization:
+            self.reached.set()
+            await self.goes_on.wait()
+        return await in_a_thread(inputs)
+
+
 class Clinic:
     """An organization of two patients; versions are numbers."""
 
@@ -278,13 +293,7 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
     client: DatabaseClient, clinic: Clinic, unique_name: str
 ) -> None:
     large = Clinic(client, f"{unique_name}_large")
-    backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def compute(inputs: Inputs) -> Computed:
-        if inputs.work[0][0]["organization_id"] == large.id:
-            backlog_under_way.set()
-            await goes_on.wait()
-        return await in_a_thread(inputs)
+    gate = GatedComputing(large.id)
 
     async def all_of(of: Clinic, count: int) -> None:
         assert await of.assessed() == count
@@ -292,16 +301,16 @@ async def test_what_little_waits_does_not_wait_for_another_clinics_backlog(
     await large.open()
     await large.contacts(BATCH)
     clinic.homes += large.homes
-    running = asyncio.create_task(clinic.settler(compute=compute).run())
+    running = asyncio.create_task(clinic.settler(compute=gate).run())
     try:
-        await asyncio.wait_for(backlog_under_way.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 30)
         await clinic.contacts(3)
         await eventually(lambda: all_of(clinic, 3), within=30)
         assert await large.assessed() < BATCH
-        goes_on.set()
+        gate.goes_on.set()
         await eventually(lambda: all_of(large, BATCH), within=60)
     finally:
-        goes_on.set()
+        gate.goes_on.set()
         await cancelled(running)
         await large.close()
 
@@ -310,31 +319,25 @@ async def test_a_younger_backlog_has_its_turn_after_the_older_one_and_hides_nobo
     client: DatabaseClient, clinic: Clinic, unique_name: str
 ) -> None:
     older, younger = Clinic(client, f"{unique_name}_older"), Clinic(client, f"{unique_name}_younger")
-    backlog_under_way, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def compute(inputs: Inputs) -> Computed:
-        if inputs.work[0][0]["organization_id"] == older.id:
-            backlog_under_way.set()
-            await goes_on.wait()
-        return await in_a_thread(inputs)
+    gate = GatedComputing(older.id)
 
     for each in (older, younger):
         await each.open()
         clinic.homes += each.homes
     await older.contacts(BATCH)
-    settler = clinic.settler(compute=compute)
+    settler = clinic.settler(compute=gate)
     settling = asyncio.create_task(clinic.settle(settler))
     try:
-        await asyncio.wait_for(backlog_under_way.wait(), 30)
+        await asyncio.wait_for(gate.reached.wait(), 30)
         await younger.contacts(BATCH)
         await clinic.contacts(3)
         await settler.settle_beside_crowds()
         assert [await each.assessed() for each in (older, younger, clinic)] == [0, 0, 3]
-        goes_on.set()
+        gate.goes_on.set()
         await settling
         assert [await each.assessed() for each in (older, younger, clinic)] == [BATCH, BATCH, 3]
     finally:
-        goes_on.set()
+        gate.goes_on.set()
         await cancelled(settling)
         await older.close()
         await younger.close()

@@ -134,7 +134,8 @@ class Settler:
             if busy:
                 await self._pace.give_way(self._clock.monotonic() - began)
             elif self._pace.folding:
-                await asyncio.sleep(NEXT_SECONDS)  # not at each batch: all that waits may lack its patient's record
+                # Not woken by each batch: all that waits may lack its patient's record.
+                await asyncio.sleep(max(pause, NEXT_SECONDS))
             else:
                 await self._pace.idle(pause)
 
