@@ -18,7 +18,7 @@ from bench.publishing import Group, publish
 from bench.stack import Stack
 from rules.instants import HOUR
 from shared.clock import SystemClock
-from shared.rollups import Grain
+from shared.rollups import Grain, whole
 from shared.timelines import home_partition
 
 BY_PATIENT = ("timelines", "contributions", "assessments")
@@ -55,8 +55,8 @@ def enlarge(stack: Stack, original: str, name: str, copies: int) -> None:
         )
     rollups = [
         {"_id": f"{name}|1|{rest}", "scope": f"{name}|1"} | parts
-        for rollup in database["rollups"].find({"scope": f"{original}|1"})
-        for rest, parts in _enlarged(rollup["_id"].split("|", 2)[2], rollup, copies)
+        for rollup_id, rollup in whole(database["rollups"].find({"scope": f"{original}|1"})).items()
+        for rest, parts in _enlarged(rollup_id.split("|", 2)[2], rollup, copies)
     ]
     database["rollups"].insert_many(rollups, ordered=False)
     _copy_standing(stack, original, [name], copies)
@@ -104,6 +104,7 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     began = time.monotonic()
     stack.add_organizations(*names)
     database = stack.database
+    assert database["rollups"].find_one({"page_of": {"$exists": True}}) is None  # copies would name the original
     made = [_copy(name, "") for name in names]
     for collection in (*BY_PATIENT, "rollups"):
         keys = [

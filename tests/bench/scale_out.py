@@ -81,7 +81,7 @@ def _wrong_sums(stack: Stack) -> int:
             for counter, change in changes.items():
                 expected[contribution["scope"], counter] += change
     found: Counter[tuple[str, str]] = Counter()
-    for rollup in stack.database["rollups"].find({"_id": {"$regex": r"\|s\|$"}}):
+    for rollup in stack.database["rollups"].find({"_id": {"$regex": r"\|s\|(#|$)"}}):
         for changes in (*rollup.get("n", {}).values(), *rollup.get("i", {}).values()):
             for counter, change in changes.items():
                 found[rollup["scope"], counter] += change

@@ -134,6 +134,26 @@ def test_verify_names_the_law_that_is_broken_and_a_rebuild_heals_it(
     assert numbers(clinic) == before
 
 
+def test_a_rollup_is_the_sum_of_its_pages(clinic: System, databases: Databases) -> None:
+    before = numbers(clinic)
+    rollups = databases["risk_engine"]["rollups"]
+    scope = _scope(databases)
+    for rollup in list(rollups.find({"scope": scope, "n": {"$exists": True}})):
+        page = {name: rollup[name] for name in ("scope", "n")}
+        rollups.insert_one(page | {"_id": f"{rollup['_id']}#1", "page_of": rollup["_id"]})
+        rollups.update_one({"_id": rollup["_id"]}, {"$unset": {"n": ""}})
+    assert broken(clinic) == []
+    assert numbers(clinic) == before
+    a_page = rollups.find_one({"scope": scope, "page_of": f"{scope}|s|"})
+    assert a_page is not None
+    month, counters = next(iter(a_page["n"].items()))
+    rollups.update_one({"_id": a_page["_id"]}, {"$inc": {f"n.{month}.{min(counters)}": 1}})
+    assert "sums" in broken_laws(clinic)
+    clinic.reengage("rebuild", ORGANIZATION)
+    assert broken(clinic) == []
+    assert numbers(clinic) == before
+
+
 def test_a_spoilt_timeline_is_found_and_told_anew_from_cliniko(clinic: System, databases: Databases) -> None:
     before = numbers(clinic)
     timelines = databases["risk_engine"]["timelines"]

@@ -66,12 +66,13 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
 
 def rollups(documents: Iterable[Document]) -> dict[str, dict[str, int]]:
     """The same, as it is stored."""
-    found: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for document in documents:
-        fields = {f"{a}.{c}": n for a, counters in document.get("n", {}).items() for c, n in counters.items()}
-        for instant, within in document.get("i", {}).items():
-            fields |= {f"i.{instant}.{path}": n for path, n in _leaves(within)}
-        found[document["_id"].split("|", 2)[2]] = fields
+        fields = found[document.get("page_of", document["_id"]).split("|", 2)[2]]
+        for path, n in _leaves(document.get("n", {})):
+            fields[path] += n
+        for path, n in _leaves(document.get("i", {})):
+            fields[f"i.{path}"] += n
     return _without_zeros(found)
 
 

@@ -59,8 +59,8 @@ class MemorySettlements:
         into_sums = addition.updates
         if len(current) < len(settled) or addition.replaced != {name: mark(doc) for name, doc in stored.items()}:
             into_sums = updates((s, stored.get(s.id)) for s in current)
-        for rollup, update in into_sums:
-            for field, change in update["$inc"].items():
+        for rollup, _, operation in into_sums:
+            for field, change in operation["$inc"].items():
                 self.rollups[rollup, field] += change
         for s in current:
             if s.assessment is None:

@@ -23,6 +23,9 @@ sum over all instants up to T; `d` day figures, which also name the local day th
     d|month       n: {day it belongs to: {counter: n}}        all changes known in that month
     d|day         n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  of grain `day`
     d|day|hour    n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  both of grain `hour`
+
+One that has become large is continued on pages: documents like it with an `_id` of their own and `page_of`, the `_id` of
+the rollup. All pages of a rollup are added up (`whole`).
 """
 
 from collections import Counter
@@ -56,6 +59,11 @@ def grain_for(patients: int) -> Grain:
 def scope(organization_id: str, generation: int) -> str:
     """What all `_id`s of one generation of an organization's documents begin with."""
     return f"{organization_id}|{generation}"
+
+
+def scope_of(rollup_id: str) -> str:
+    """The scope of a rollup, from its `_id`."""
+    return "|".join(rollup_id.split("|", 2)[:2])
 
 
 def within(of_scope: str) -> dict[str, Any]:
@@ -202,5 +210,30 @@ def _add_days(
 
 
 def needed(ids: Iterable[str]) -> dict[str, Any]:
-    """The query for rollups by their `_id`s."""
-    return {"_id": {"$in": list(dict.fromkeys(ids))}}
+    """The query for rollups by their `_id`s, with all their pages."""
+    wanted = {"$in": list(dict.fromkeys(ids))}
+    return {"$or": [{"_id": wanted}, {"page_of": wanted}]}
+
+
+def whole(documents: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Rollups by `_id`, the pages of each added up."""
+    pages: dict[str, list[Mapping[str, Any]]] = {}
+    for document in documents:
+        pages.setdefault(document.get("page_of", document["_id"]), []).append(document)
+    return {rollup: of[0] if len(of) == 1 else _added_up(of) for rollup, of in pages.items()}
+
+
+def _added_up(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    sums: dict[str, Any] = {}
+    for page in pages:
+        for part in ("n", "i"):
+            _add_to(sums.setdefault(part, {}), page.get(part, {}))
+    return sums
+
+
+def _add_to(sums: dict[str, Any], numbers: Mapping[str, Any]) -> None:
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            _add_to(sums.setdefault(name, {}), value)
+        else:
+            sums[name] = sums.get(name, 0) + value

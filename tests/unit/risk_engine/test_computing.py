@@ -136,8 +136,8 @@ def _changes(computed: Computed) -> dict[str, dict[str, int]]:
     """What is added, without zeros."""
     return {
         rollup: changes
-        for rollup, update in computed.addition.updates
-        if (changes := {field: change for field, change in decode(encode(update))["$inc"].items() if change})
+        for rollup, _, operation in computed.addition.updates
+        if (changes := {field: change for field, change in decode(encode(operation))["$inc"].items() if change})
     }
 
 

@@ -1,7 +1,9 @@
 """Reading a few small documents gives what adding up every change would give, at any instant."""
 
+import copy
 import random
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, get_args
 
@@ -12,7 +14,7 @@ from rules.contribution import Contribution, contribution
 from rules.instants import DAY
 from rules.settings import rule_settings
 from shared.increments import Increments, Net
-from shared.rollups import Grain, Ladder, months
+from shared.rollups import Grain, Ladder, months, whole
 from support.clinic_facts import clinic_facts
 from support.clinics import random_clinic
 
@@ -61,6 +63,34 @@ def test_every_read_is_the_sum_of_all_changes(zone: str, grains: tuple[Grain, ..
         assert list(states) == list(range(first, last + 1))
         for day in (first, last):
             assert _nonzero(states[day]) == _nonzero(_state(added, settings.calendar.end(day)))
+
+
+@pytest.mark.parametrize("grain", get_args(Grain))
+def test_pages_say_together_what_one_rollup_said(grain: Grain) -> None:
+    rng = random.Random(grain)
+    clinic = random_clinic(79, patients=8, end=END)
+    settings = rule_settings(clinic.settings)
+    ladder = Ladder("org", 1, settings.calendar)
+    net = Net()
+    for facts in clinic_facts(clinic.cliniko, clinic.outreach).values():
+        net.replace(Contribution(), contribution(facts, settings))
+    increments = net.increments(ladder, grain)
+    pages: list[dict[str, Any]] = []
+    for number in range(3):
+        some = {i: {f: rng.randrange(-2, 3) for f in fields if rng.random() < 0.5} for i, fields in increments.items()}
+        pages += [{"_id": f"{i}#{number}", "page_of": i, **page} for i, page in _stored(some).items()]
+        for rollup_id, fields in some.items():
+            for field, change in fields.items():
+                increments[rollup_id][field] -= change
+    pages += [{"_id": i, **page} for i, page in _stored(increments).items()]
+    rng.shuffle(pages)
+    kept = copy.deepcopy(pages)
+    assert _parts(whole(pages)) == _parts(_stored(net.increments(ladder, grain)))
+    assert pages == kept
+
+
+def _parts(rollups: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {i: {part: rollup[part] for part in ("n", "i") if rollup.get(part)} for i, rollup in rollups.items()}
 
 
 def test_replacing_contributions_leaves_the_sum_of_the_new_ones() -> None:

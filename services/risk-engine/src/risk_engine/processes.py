@@ -19,7 +19,7 @@ from bson import decode, encode
 from bson.raw_bson import RawBSONDocument
 
 from risk_engine.computing import Computed, Inputs, compute, in_a_thread
-from risk_engine.settlement import Addition, Failed, Generation, Mark, Memory, Settled
+from risk_engine.settlement import Addition, Failed, Generation, Mark, Memory, Settled, Update
 from shared.faults import TransientError
 from shared.garbage import look_for_garbage_less_often
 
@@ -39,7 +39,7 @@ ORPHAN_SECONDS = 1.0
 """How soon a process notices that the one it works for was killed."""
 
 
-_Answer = tuple[list[Settled | Failed], tuple[list[tuple[str, bytes]], Mapping[str, Mark]]]
+_Answer = tuple[list[Settled | Failed], tuple[list[tuple[str, int, bytes]], Mapping[str, Mark]]]
 """`Computed`, its documents as BSON."""
 
 
@@ -65,7 +65,9 @@ class ComputingProcesses:
         outcomes, (updates, replaced) = await process.run(_call(inputs))
         return Computed(
             [_passed(outcome, _Encoded) for outcome in outcomes],
-            Addition([(rollup, _EncodedUpdate(update)) for rollup, update in updates], replaced),
+            Addition(
+                [Update(rollup, fields, _EncodedUpdate(operation)) for rollup, fields, operation in updates], replaced
+            ),
         )
 
 
@@ -137,7 +139,7 @@ def _compute_sent(
         None if contributions is None else {stored["_id"]: stored for stored in map(decode, contributions)},
     )
     outcomes, (updates, replaced) = compute(inputs, _memory)
-    encoded = [(rollup, encode(update)) for rollup, update in updates]
+    encoded = [(rollup, fields, encode(operation)) for rollup, fields, operation in updates]
     return [_passed(outcome, encode) for outcome in outcomes], (encoded, replaced)
 
 

@@ -11,7 +11,7 @@ from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
 from shared.increments import Increments, Net, all_of
-from shared.rollups import Grain, Ladder, scope
+from shared.rollups import Grain, Ladder, scope, scope_of
 from shared.timelines import Document, Merged, facts_with_merged
 
 Basis = list[tuple[str, int]]
@@ -224,11 +224,21 @@ def mark(stored: Mapping[str, Any]) -> Mark:
     return stored["basis"], stored["grain"]
 
 
+class Update(NamedTuple):
+    """What is to be done to one rollup."""
+
+    rollup: str
+    """The `_id`."""
+    fields: int
+    """How many are changed."""
+    operation: Mapping[str, Any]
+    """As MongoDB takes it."""
+
+
 class Addition(NamedTuple):
     """What results add to the sums."""
 
-    updates: list[tuple[str, Mapping[str, Any]]]
-    """Each with the `_id` of its rollup."""
+    updates: list[Update]
     replaced: Mapping[str, Mark]
     """By `_id`, the stored contributions that this was worked out against: it holds for no others."""
 
@@ -239,10 +249,10 @@ def addition(settled: Sequence[Settled], contributions: Mapping[str, Document]) 
     return Addition(updates((s, contributions.get(s.id)) for s in settled), replaced)
 
 
-def updates(changes: Iterable[tuple[Settled, Mapping[str, Any] | None]]) -> list[tuple[str, Mapping[str, Any]]]:
+def updates(changes: Iterable[tuple[Settled, Mapping[str, Any] | None]]) -> list[Update]:
     """What is to be done to the rollups when stored contributions are replaced by the settled ones."""
     return [
-        (rollup_id, {"$inc": fields, "$setOnInsert": {"scope": "|".join(rollup_id.split("|", 2)[:2])}})
-        for rollup_id, fields in increments(changes).items()
+        Update(rollup, len(fields), {"$inc": fields, "$setOnInsert": {"scope": scope_of(rollup)}})
+        for rollup, fields in increments(changes).items()
         if fields
     ]

@@ -1,7 +1,7 @@
 """Looks at an organization, page by page, and again at what was not as it should be."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from reengage.control import Control
@@ -10,7 +10,7 @@ from reengage.laws import messages, patients, sums
 from reengage.laws.findings import COMPLETENESS, Violation, violation
 from rules.settings import RuleSettings, rule_settings
 from shared.mongo import Collection, Session
-from shared.rollups import ROLLUPS, Ladder, needed, scope, within
+from shared.rollups import ROLLUPS, Ladder, needed, scope, whole, within
 from shared.timelines import ASSESSMENTS, DATABASE, STANDINGS, TIMELINES, merged_timelines, timeline_id
 
 PAGE = 500
@@ -73,15 +73,27 @@ class Checking:
                     self._tell("adding contributions up", count, total)
             expected.fill()
             buckets = dict(expected.buckets)
-            stored = self._rollups.find(within(generation), batch_size=PAGE, session=session)
-            async for rollup in stored:
-                name = rollup["_id"].removeprefix(f"{generation}|")
+            async for rollup_id, rollup in self._stored_rollups(generation, session):
+                name = rollup_id.removeprefix(f"{generation}|")
                 self.violations += sums.check_bucket(name, buckets.pop(name, {}), rollup)
                 self._count("rollups")
             for name, missing in buckets.items():
                 self.violations += sums.check_bucket(name, missing, {})
             self.violations += await self._check_days(standing, settings, expected, session)
         self.checked["contributions_added_up"] = count
+
+    async def _stored_rollups(self, generation: str, session: Session) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
+        """Each with its `_id`, whole: its pages follow it."""
+        pages: list[Document] = []
+        in_order = self._rollups.find(within(generation), sort=[("_id", 1)], batch_size=PAGE, session=session)
+        async for page in in_order:
+            if "page_of" not in page:
+                for rollup in whole(pages).items():
+                    yield rollup
+                pages = []
+            pages.append(page)
+        for rollup in whole(pages).items():
+            yield rollup
 
     async def _check_days(
         self, standing: Document, settings: RuleSettings, expected: sums.Expected, session: Session
@@ -91,7 +103,7 @@ class Checking:
         days = [today - back for back in DAYS_BACK]
         ids = ladder.states_ids(min(days), today) + ladder.days_ids(min(days), settings.calendar.end(today))
         ids += [name for day in days for name in ladder.state_ids(settings.calendar.end(day))]
-        rollups = {each["_id"]: each async for each in self._rollups.find(needed(ids), session=session)}
+        rollups = whole(await self._rollups.find(needed(ids), session=session).to_list())
         self.checked["days"] = len(days)
         return sums.check_days(expected, ladder, rollups, settings.calendar, days)
 

@@ -11,7 +11,7 @@ from rules.instants import format_instant
 from rules.settings import rule_settings
 from shared.mongo import DatabaseClient
 from shared.organizations import Organization
-from shared.rollups import ROLLUPS, Rollups, needed
+from shared.rollups import ROLLUPS, Rollups, needed, whole
 from shared.timelines import (
     ASSESSMENTS,
     DATABASE,
@@ -54,8 +54,7 @@ class Published:
 
     async def rollups(self, ids: Iterable[str]) -> Rollups:
         """Rollups by `_id`; those without any change are absent."""
-        found = await self._rollups.find(needed(ids)).to_list()
-        return {rollup["_id"]: rollup for rollup in found}
+        return whole(await self._rollups.find(needed(ids)).to_list())
 
     async def state(self, standing: Standing, as_of: int) -> State:
         """The state figures as of an instant."""

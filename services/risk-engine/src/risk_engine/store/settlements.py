@@ -8,6 +8,7 @@ from typing import Any
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
 from risk_engine.settlement import Addition, Settled, is_newer, is_same, lacks, mark, updates
+from risk_engine.store.pages import Pages
 from rules.instants import FOREVER
 from shared.assessments import INDEXES
 from shared.mongo import Collection, DatabaseClient, Session
@@ -37,6 +38,7 @@ class MongoSettlementStore:
         self._timelines = database[TIMELINES]
         self._contributions = database[CONTRIBUTIONS]
         self._rollups = database[ROLLUPS]
+        self._pages = Pages(self._rollups)
         self._assessments = database[ASSESSMENTS]
         self._standings = database[STANDINGS]
 
@@ -45,6 +47,9 @@ class MongoSettlementStore:
         await self._database.create(CONTRIBUTIONS, ROLLUPS)
         for name, keys in INDEXES:
             await self._assessments.create_index(keys, name=name)
+        await self._rollups.create_index(
+            [("page_of", 1)], name="pages", partialFilterExpression={"page_of": {"$exists": True}}
+        )
         await self._timelines.create_index(
             [("failed", 1)], name="failed", partialFilterExpression={"failed": {"$exists": True}}
         )
@@ -105,6 +110,8 @@ class MongoSettlementStore:
         the results came to count; None: they had counted before.
         """
 
+        await self._pages.turn(addition.updates)
+
         async def transaction(session: Session) -> None:
             ids = [s.id for s in settled]
             marks = {"basis": 1, "grain": 1}
@@ -131,11 +138,7 @@ class MongoSettlementStore:
                 replaced = await self.contributions_of([s.id for s in current], session)
                 into_sums = updates((s, replaced.get(s.id)) for s in current)
             if into_sums:
-                await self._rollups.bulk_write(
-                    [UpdateOne({"_id": rollup}, update, upsert=True) for rollup, update in into_sums],
-                    ordered=False,
-                    session=session,
-                )
+                await self._rollups.bulk_write(self._pages.written(into_sums), session=session)
             contributions = {s.id: s.contribution if s.assessment is not None else None for s in current}
             await _put(self._contributions, contributions, session)
             await _put(self._assessments, {s.id: s.assessment for s in current}, session)
