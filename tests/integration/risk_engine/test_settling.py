@@ -1,25 +1,29 @@
 """Two settlers of one organization on a real database: what the simulator found, on the stores themselves."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from bson import encode
 
 from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.pace import FOLDING_RECORDS
+from risk_engine.settlement import Addition, Settled
 from risk_engine.settling import Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
-from risk_engine.turns import BATCH
+from risk_engine.turns import BATCH, SMALLEST_BATCH
 from rules.instants import DAY, parse_instant
 from shared.clock import SystemClock
+from shared.faults import TransientError
 from shared.mongo import DatabaseClient, open_database_client
 from shared.organizations import OrganizationDirectory
-from shared.rollups import ROLLUPS
+from shared.rollups import ROLLUPS, needed, whole
 from shared.tasks import cancelled
 from shared.timelines import DATABASE, home_partition
 from support.eventually import eventually
@@ -70,6 +74,25 @@ class LateStore(MongoSettlementStore):
         self.has_looked.set()
         await self.goes_on.wait()
         return await super().of_patients(ids)
+
+
+class WritesSlowly(MongoSettlementStore):
+    """Stands still before it writes what one patient's results are among, and may fail then."""
+
+    def __init__(self, client: DatabaseClient, patient: str) -> None:
+        super().__init__(client)
+        self._patient = patient
+        self.reached = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.fails = False
+
+    async def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
+        if self._patient in {one.patient_id for one in settled}:
+            self.reached.set()
+            await self.goes_on.wait()
+            if self.fails:
+                raise TransientError("as a test wants it")
+        await super().write(settled, addition, applied_at)
 
 
 class GatedComputing:
@@ -133,8 +156,8 @@ class Clinic:
         """How many patients have an assessment."""
         return len(await self._database["assessments"].find({"scope": f"{self.id}|1"}, {"_id": 1}).to_list())
 
-    async def visit(self, patient: str, version: int, days_ago: int) -> None:
-        starts_at = NOW - days_ago * DAY
+    async def visit(self, patient: str, version: int, days_ago: int, microseconds: int = 0) -> None:
+        starts_at = NOW - days_ago * DAY + microseconds
         fact = {"v": f"{version:020d}", "id": "a", "order": "a", "created_at": NOW - 200 * DAY, "starts_at": starts_at}
         await self._timelines.fold([Change(self.id, patient, "appointments.a", fact["v"], fact)])
 
@@ -191,9 +214,9 @@ class Clinic:
         """Contributions and sums, without what tells how they were made."""
         of = {"scope": f"{self.id}|1"}
         contributions = await self._database[CONTRIBUTIONS].find(of).to_list()
-        rollups = await self._database[ROLLUPS].find(of).to_list()
+        rollups = whole(await self._database[ROLLUPS].find(of).to_list())
         added = {c["patient_id"]: (c["state"], c["days"]) for c in contributions}
-        sums = {r["_id"]: _without_zeros({part: r.get(part, {}) for part in ("n", "i")}) for r in rollups}
+        sums = {i: _without_zeros({part: r.get(part, {}) for part in ("n", "i")}) for i, r in rollups.items()}
         return added, _without_zeros(sums)
 
     async def afresh(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -341,6 +364,88 @@ async def test_a_younger_backlog_has_its_turn_after_the_older_one_and_hides_nobo
         await cancelled(settling)
         await older.close()
         await younger.close()
+
+
+async def test_while_the_last_results_are_written_the_next_are_computed(
+    client: DatabaseClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_engine.turns.BATCH", SMALLEST_BATCH)
+    await clinic.contacts(3 * SMALLEST_BATCH)
+    order = [t["_id"] for t in await MongoSettlementStore(client).dirty(clinic.homes, 1_000)]
+    store = WritesSlowly(client, order[-1].rpartition(":")[2])
+    settler = clinic.settler(store)
+    assert await settler.settle_dirty(clinic.homes), "it does not wait for the last of them"
+    await store.reached.wait()
+    assert await clinic.assessed() == 2 * SMALLEST_BATCH
+    await clinic.visit(order[-1].rpartition(":")[2], 1, days_ago=20)  # what is being written is out of date already
+    await clinic.visit("p0", 1, days_ago=20)
+    more = asyncio.create_task(settler.settle_dirty(clinic.homes))
+    await asyncio.sleep(0.1)
+    assert not more.done(), "it writes nothing of the organization before the last is written"
+    store.goes_on.set()
+    assert await more
+    await clinic.settle(settler)
+    assert not any("dirty" in timeline for timeline in (await clinic.timelines()).values())
+    assert await clinic.results() == await clinic.afresh()
+
+
+async def test_results_that_could_not_be_written_at_last_are_written_later(
+    client: DatabaseClient, clinic: Clinic
+) -> None:
+    await clinic.contacts(3 * SMALLEST_BATCH)
+    order = [t["_id"] for t in await MongoSettlementStore(client).dirty(clinic.homes, 1_000)]
+    store = WritesSlowly(client, order[-1].rpartition(":")[2])
+    store.fails = True
+    settler = clinic.settler(store)
+    assert await settler.settle_dirty(clinic.homes)
+    store.goes_on.set()
+    with pytest.raises(TransientError):
+        await settler.settle_dirty(clinic.homes)
+    store.fails = False
+    await clinic.settle(settler)
+    assert await clinic.assessed() == 3 * SMALLEST_BATCH
+    assert await clinic.results() == await clinic.afresh()
+
+
+async def test_who_is_told_to_end_ends_when_the_last_results_are_written(
+    client: DatabaseClient, clinic: Clinic
+) -> None:
+    await clinic.contacts(3 * SMALLEST_BATCH)
+    order = [t["_id"] for t in await MongoSettlementStore(client).dirty(clinic.homes, 1_000)]
+    store = WritesSlowly(client, order[-1].rpartition(":")[2])
+    running = asyncio.create_task(clinic.settler(store).run())
+    await asyncio.wait_for(store.reached.wait(), 30)
+    running.cancel()
+    await asyncio.wait([running], timeout=0.2)
+    assert not running.done()
+    store.goes_on.set()
+    await asyncio.wait([running], timeout=30)
+    assert running.cancelled()
+    assert await clinic.assessed() == 3 * SMALLEST_BATCH
+
+
+async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
+    client: DatabaseClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_engine.store.pages.LARGE", 4_000)
+    monkeypatch.setattr("risk_engine.store.pages.LOOK_AFTER", 50)
+    settler = clinic.settler()
+    for version in range(1, 9):
+        for patient in range(20):  # each at an instant of its own, all on one day
+            await clinic.visit(f"p{patient}", version, 90, microseconds=1_000 * version + patient)
+            await clinic.contact(f"p{patient}", version)
+        await clinic.settle(settler)
+    stored = await client[DATABASE][ROLLUPS].find({"scope": f"{clinic.id}|1"}).to_list()
+    pages = Counter(document["page_of"] for document in stored if "page_of" in document)
+    assert max(pages.values()) > 1
+    assert max(len(encode(document)) for document in stored) < 3 * 4_000
+    (found,) = whole(await client[DATABASE][ROLLUPS].find(needed([max(pages)])).to_list()).items()
+    assert found == (max(pages), whole(stored)[max(pages)])
+
+    results = await clinic.results()
+    assert results == await clinic.afresh()
+    await clinic.purge()
+    assert await clinic.everything() == []
 
 
 async def test_while_more_is_folded_a_patient_without_a_record_waits_for_it(

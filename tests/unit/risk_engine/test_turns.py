@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,84 @@ def test_everything_is_written_once_and_no_home_twice_at_once(sizes: list[int], 
 
     assert sorted(writes.written) == sorted(each["_id"] for each in work)
     assert all(len(homes) == len(set(homes)) for homes in writes.at_once)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3 * SMALLEST_BATCH), min_size=1, max_size=4), min_size=1, max_size=5),
+    st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_what_is_taken_while_the_last_is_written_waits_for_it(takes: list[list[int]], ahead: list[bool]) -> None:
+    writes, turns = Writes(), Turns(SystemClock())
+
+    async def all_of_them() -> None:
+        for sizes, leave_last in zip(takes, ahead, strict=False):
+            under_way = turns.under_way
+            assert not under_way & set(writes.written)
+            if work := _work(sizes):
+                await turns.take(work, writes.prepare, writes.write, ahead=leave_last)
+        await turns.ended()
+        assert not await turns.ended()
+
+    asyncio.run(all_of_them())
+    assert sorted(writes.written) == sorted(each["_id"] for sizes in takes for each in _work(sizes))
+    assert all(len(homes) == len(set(homes)) for homes in writes.at_once)
+
+
+async def test_it_returns_while_the_last_is_written_and_says_what() -> None:
+    turns, writes, goes_on = Turns(SystemClock()), Writes(), asyncio.Event()
+
+    async def write(some: list[Document]) -> None:
+        if some[-1]["_id"] == work[-1]["_id"]:
+            await goes_on.wait()
+        await writes.write(some)
+
+    work = _work([3 * SMALLEST_BATCH])
+    await turns.take(work, writes.prepare, write, ahead=True)
+    assert turns.under_way == {each["_id"] for each in work} - set(writes.written)
+    assert len(turns.under_way) == SMALLEST_BATCH
+    goes_on.set()
+    assert await turns.ended()
+    assert turns.under_way == set()
+
+
+@pytest.mark.parametrize("next_one", ["waits", "takes few", "takes many"])
+async def test_what_the_last_raises_is_raised_by_whoever_comes_next(next_one: str) -> None:
+    turns, writes = Turns(SystemClock()), Writes()
+
+    async def fail(_: list[Document]) -> None:
+        raise ConnectionError("no")
+
+    next_work = {"takes few": _work([1]), "takes many": _work([200])}
+    await turns.take(_work([SMALLEST_BATCH, 1]), writes.prepare, fail, ahead=True)
+    with pytest.raises(ConnectionError):
+        await (
+            turns.take(next_work[next_one], writes.prepare, writes.write) if next_one in next_work else turns.ended()
+        )
+    assert writes.written == []
+    await turns.take(_work([200]), writes.prepare, writes.write)
+    assert len(writes.written) == 200
+
+
+async def test_what_is_prepared_ahead_ends_with_a_write_that_fails() -> None:
+    turns, preparing, begun = Turns(SystemClock()), set(), 0
+
+    async def prepare(some: Sequence[Document]) -> Sequence[Document]:
+        nonlocal begun
+        begun += 1
+        preparing.add(some[0]["_id"])
+        try:
+            await asyncio.sleep(0 if some[0]["_id"] in ("0-0", f"0-{SMALLEST_BATCH}") else 30)
+        finally:
+            preparing.discard(some[0]["_id"])
+        return some
+
+    async def fail(_: Sequence[Document]) -> None:
+        raise ConnectionError("no")
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(turns.take(_work([4 * SMALLEST_BATCH]), prepare, fail), 10)
+    assert begun == 3
+    assert preparing == set()
 
 
 def test_two_homes_of_the_same_parity_are_written_at_once() -> None:

@@ -79,7 +79,7 @@ class Settler:
         self._results = Results(settlements, clock, compute)
         self._generations = Generations(settlements, standings, directory, clock, self._results, rebuilds)
         self._pace = Pace(clock)
-        self._turns = Turns(clock)
+        self._turns, self._turns_beside = Turns(clock), Turns(clock)
         self._crowds: frozenset[str] = frozenset()
         self._failing_since: float | None = None
         self._moved_at: float | None = None
@@ -118,6 +118,12 @@ class Settler:
         await self._generations.clear()
 
     async def _rounds(self) -> None:
+        try:
+            await self._round_after_round()
+        finally:
+            await self._turns.finish()
+
+    async def _round_after_round(self) -> None:
         pause = IDLE_SECONDS
         while True:
             began = self._moved_at = self._clock.monotonic()
@@ -147,13 +153,17 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
-        dirty = await self._dirty(homes, BATCH if folding else LOOK)
+        found = await self._dirty(homes, BATCH if folding else LOOK)
+        under_way = self._turns.under_way
+        dirty = [t for t in found if t["_id"] not in under_way]
+        if not dirty:
+            return await self._turns.ended()
         self._crowds = _with_more_than(CROWD, dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
-        await self._turns.take(crowded or dirty, self._settled, self._write, parts)
-        return bool(dirty)
+        await self._turns.take(crowded or dirty, self._settled, self._write, parts, ahead=not folding)
+        return True
 
     async def settle_beside_crowds(self) -> None:
         """Settles what waits beside a backlog of other organizations.
@@ -167,7 +177,7 @@ class Settler:
         while more := _with_more_than(MANY_BESIDE, dirty):
             backlog |= more
             dirty = await self._dirty(homes, BATCH, besides=backlog)
-        await self._turns.take(dirty, self._settled, self._write)
+        await self._turns_beside.take(dirty, self._settled, self._write)
 
     async def _dirty(
         self, homes: Sequence[int], limit: int, besides: frozenset[str] = frozenset()

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from shared.clock import Clock
@@ -22,7 +23,7 @@ LANES = 2
 
 P = TypeVar("P")
 
-Prepare = Callable[[Sequence[Document]], Awaitable[P]]
+Prepare = Callable[[Sequence[Document]], Coroutine[Any, Any, P]]
 """Reads and computes what some of the work makes."""
 
 Write = Callable[[P], Coroutine[Any, Any, None]]
@@ -49,38 +50,97 @@ class Turns:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._batch = SMALLEST_BATCH
+        self._left: dict[asyncio.Task[None], Sequence[Document]] = {}
+
+    @property
+    def under_way(self) -> set[str]:
+        """`_id`s of what is still being written."""
+        return {one["_id"] for task, some in self._left.items() if not task.done() for one in some}
+
+    async def ended(self) -> bool:
+        """Waits for what is still being written, and raises what that raised; False when there was nothing."""
+        left = list(self._left)
+        if not left:
+            return False
+        await asyncio.wait(left)
+        for task in left:
+            self._left.pop(task, None)
+        for fault in [task.exception() for task in left]:
+            if fault is not None:
+                raise fault
+        return True
+
+    async def finish(self) -> None:
+        """Waits for it, whatever comes of it."""
+        await asyncio.gather(*self._left, return_exceptions=True)
 
     async def take(
-        self, work: Sequence[Document], prepare: Prepare[P], write: Write[P], parts: int = OVERLAPPING
+        self,
+        work: Sequence[Document],
+        prepare: Prepare[P],
+        write: Write[P],
+        parts: int = OVERLAPPING,
+        *,
+        ahead: bool = False,
     ) -> None:
-        """Prepares and writes all of it; whatever has a field `home` is work."""
-        if len(work) <= SMALLEST_BATCH:
-            await self._lane(work, prepare, write, parts)
-            return
-        turns = [self._lane(lane, prepare, write, parts) for lane in _lanes(work)]
-        for outcome in await asyncio.gather(*turns, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Prepares and writes all of it; whatever has a field `home` is work.
 
-    async def _lane(self, work: Sequence[Document], prepare: Prepare[P], write: Write[P], parts: int) -> None:
-        # In several parts, reading and computing go on while one is written.
-        largest = max(SMALLEST_BATCH, math.ceil(len(work) / parts))
-        writing: asyncio.Task[None] | None = None
-        done = 0
+        With `ahead` it returns while the last of it is being written: then more can be looked for meanwhile.
+        Whatever is written next waits for that.
+        """
+        if len(work) <= SMALLEST_BATCH:
+            prepared = await prepare(work)
+            await self.ended()
+            await self._timed(write, prepared)
+            return
+        lanes = _lanes(work)
+        last: dict[asyncio.Task[None], Sequence[Document]] = {}
+        turns = [self._lane(lane, prepare, write, parts, LANES // len(lanes), last) for lane in lanes]
         try:
-            while done < len(work):
-                some = work[done : done + min(self._batch, largest)]
-                prepared = await prepare(some)
-                if writing is not None:
-                    await writing
-                done += len(some)
-                if done < len(work):
-                    writing = asyncio.create_task(self._timed(write, prepared))
-                else:
-                    await self._timed(write, prepared)
+            for outcome in await asyncio.gather(*turns, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
         finally:
+            self._left.update(last)
+        if not ahead:
+            await self.ended()
+
+    async def _lane(
+        self,
+        work: Sequence[Document],
+        prepare: Prepare[P],
+        write: Write[P],
+        parts: int,
+        at_once: int,
+        last: dict[asyncio.Task[None], Sequence[Document]],
+    ) -> None:
+        """In several parts: reading and computing go on while one is written, of so many parts at once."""
+        largest = max(SMALLEST_BATCH, math.ceil(len(work) / parts))
+        preparing: deque[tuple[asyncio.Task[P], Sequence[Document]]] = deque()
+        writing: asyncio.Task[None] | None = None
+        begun = 0
+        try:
+            while begun < len(work) or preparing:
+                while begun < len(work) and len(preparing) < at_once:
+                    some = work[begun : begun + min(self._batch, largest)]
+                    preparing.append((asyncio.create_task(prepare(some)), some))
+                    begun += len(some)
+                task, some = preparing[0]
+                prepared = await task
+                if writing is None:
+                    await self.ended()
+                else:
+                    await writing
+                preparing.popleft()
+                writing = asyncio.create_task(self._timed(write, prepared))
             if writing is not None:
-                await asyncio.wait([writing])
+                last[writing], writing = some, None
+        finally:
+            for task, _ in preparing:
+                task.cancel()
+            unended = [*(task for task, _ in preparing), *([] if writing is None else [writing])]
+            if unended:
+                await asyncio.wait(unended)
 
     async def _timed(self, write: Write[P], prepared: P) -> None:
         began = self._clock.monotonic()
