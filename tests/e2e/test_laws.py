@@ -138,16 +138,18 @@ def test_a_rollup_is_the_sum_of_its_pages(clinic: System, databases: Databases) 
     before = numbers(clinic)
     rollups = databases["risk_engine"]["rollups"]
     scope = _scope(databases)
-    for rollup in list(rollups.find({"scope": scope, "n": {"$exists": True}})):
-        page = {name: rollup[name] for name in ("scope", "n")}
+    for rollup in list(rollups.find({"scope": scope})):
+        moved = next(part for part in ("n", "i") if part in rollup)
+        page = {name: rollup[name] for name in ("scope", moved)}
         rollups.insert_one(page | {"_id": f"{rollup['_id']}#1", "page_of": rollup["_id"]})
-        rollups.update_one({"_id": rollup["_id"]}, {"$unset": {"n": ""}})
+        rollups.update_one({"_id": rollup["_id"]}, {"$unset": {moved: ""}})
     assert broken(clinic) == []
     assert numbers(clinic) == before
     a_page = rollups.find_one({"scope": scope, "page_of": f"{scope}|s|"})
     assert a_page is not None
-    month, counters = next(iter(a_page["n"].items()))
-    rollups.update_one({"_id": a_page["_id"]}, {"$inc": {f"n.{month}.{min(counters)}": 1}})
+    moved = "n" if "n" in a_page else "i"
+    bucket, counters = next((bucket, counters) for bucket, counters in a_page[moved].items() if counters)
+    rollups.update_one({"_id": a_page["_id"]}, {"$inc": {f"{moved}.{bucket}.{min(counters)}": 1}})
     assert "sums" in broken_laws(clinic)
     clinic.reengage("rebuild", ORGANIZATION)
     assert broken(clinic) == []
