@@ -104,7 +104,8 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     began = time.monotonic()
     stack.add_organizations(*names)
     database = stack.database
-    assert database["rollups"].find_one({"page_of": {"$exists": True}}) is None  # copies would name the original
+    paged = {"scope": f"{original}|1", "page_of": {"$exists": True}}
+    assert database["rollups"].find_one(paged) is None  # the copies' pages would name the original
     made = [_copy(name, "") for name in names]
     for collection in (*BY_PATIENT, "rollups"):
         keys = [

@@ -31,7 +31,8 @@ class MemorySettlements:
     def dirty(
         self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = (), unrecorded_before: int | None = None
     ) -> list[Document]:
-        found = [t for _, t in sorted(self._timelines.stored.items()) if "dirty" in t and t["home"] in homes]
+        found = [t for t in self._timelines.stored.values() if "dirty" in t and t["home"] in homes]
+        found.sort(key=lambda t: (t["dirty"], t["_id"]))
         if unrecorded_before is not None:
             found = [t for t in found if "contact" in t or "erased" in t or t["dirty"] < unrecorded_before]
         return [t for t in found if t["organization_id"] not in besides][:limit]

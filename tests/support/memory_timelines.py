@@ -1,6 +1,6 @@
 """Timelines in memory, with the guard of the real ones: a fact is set only by a newer version."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from risk_engine.changes import Change
@@ -12,7 +12,8 @@ Document = dict[str, Any]
 class MemoryTimelines:
     """What `handlers.Timelines` asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int] = lambda: 0) -> None:
+        self._now = now
         self.stored: dict[str, Document] = {}
         self.erasures: dict[str, int] = {}
 
@@ -39,7 +40,7 @@ class MemoryTimelines:
                 continue
             place[name] = change.fact
             timeline["revision"] += 1
-            timeline["dirty"] = True
+            timeline.setdefault("dirty", self._now())
             if change.field == "contact":
                 timeline.pop("merged_into", None)
                 if change.merged_into is not None:

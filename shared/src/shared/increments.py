@@ -1,6 +1,6 @@
 """What contributions add to an organization's rollups (`shared.rollups`): written by the risk engine only."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from rules.contribution import Contribution
@@ -9,6 +9,9 @@ from shared.rollups import ALL, Grain, Ladder, month_of
 
 Increments = dict[str, dict[str, int]]
 """{`_id` of a rollup: {field: change}}"""
+
+OF_AN_HOUR = 4
+"""Bars in the `_id` of an hour's rollup."""
 
 K = TypeVar("K", bound=Hashable)
 Changes = Mapping[K, Mapping[str, int]]
@@ -82,6 +85,13 @@ def all_of(parts: Iterable[Increments]) -> Increments:
         for rollup_id, fields in part.items():
             _add(into, rollup_id, fields)
     return into
+
+
+def of_instants(rollup_id: str, fields: Collection[str]) -> int:
+    """How many of the fields that are changed in a rollup belong to single instants."""
+    if rollup_id.count("|") == OF_AN_HOUR:
+        return len(fields)
+    return sum(field.startswith("i.") for field in fields)
 
 
 def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) -> None:

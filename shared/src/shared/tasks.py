@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 AGAIN_SECONDS = 1.0
@@ -28,4 +29,7 @@ async def together(*parts: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        await cancelled(*tasks)
+        ending = asyncio.create_task(cancelled(*tasks))
+        while not ending.done():  # whoever cancels again need not: that is done here
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(ending)

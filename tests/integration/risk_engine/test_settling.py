@@ -85,9 +85,11 @@ class WritesSlowly(MongoSettlementStore):
         self.reached = asyncio.Event()
         self.goes_on = asyncio.Event()
         self.fails = False
+        self.tries = 0
 
     async def write(self, settled: Sequence[Settled], addition: Addition, applied_at: int | None) -> None:
         if self._patient in {one.patient_id for one in settled}:
+            self.tries += 1
             self.reached.set()
             await self.goes_on.wait()
             if self.fails:
@@ -377,11 +379,13 @@ async def test_while_the_last_results_are_written_the_next_are_computed(
     assert await settler.settle_dirty(clinic.homes), "it does not wait for the last of them"
     await store.reached.wait()
     assert await clinic.assessed() == 2 * SMALLEST_BATCH
+    settled = (await clinic.results())[0]
     await clinic.visit(order[-1].rpartition(":")[2], 1, days_ago=20)  # what is being written is out of date already
     await clinic.visit("p0", 1, days_ago=20)
     more = asyncio.create_task(settler.settle_dirty(clinic.homes))
     await asyncio.sleep(0.1)
     assert not more.done(), "it writes nothing of the organization before the last is written"
+    assert (await clinic.results())[0] == settled
     store.goes_on.set()
     assert await more
     await clinic.settle(settler)
@@ -407,27 +411,68 @@ async def test_results_that_could_not_be_written_at_last_are_written_later(
     assert await clinic.results() == await clinic.afresh()
 
 
-async def test_who_is_told_to_end_ends_when_the_last_results_are_written(
-    client: DatabaseClient, clinic: Clinic
-) -> None:
+async def test_who_is_told_to_end_undoes_what_is_being_written(client: DatabaseClient, clinic: Clinic) -> None:
     await clinic.contacts(3 * SMALLEST_BATCH)
     order = [t["_id"] for t in await MongoSettlementStore(client).dirty(clinic.homes, 1_000)]
     store = WritesSlowly(client, order[-1].rpartition(":")[2])
     running = asyncio.create_task(clinic.settler(store).run())
     await asyncio.wait_for(store.reached.wait(), 30)
-    running.cancel()
-    await asyncio.wait([running], timeout=0.2)
-    assert not running.done()
+    await asyncio.wait_for(cancelled(running), 30)
+    assert not [task for task in asyncio.all_tasks() if "Turns" in repr(task)]
+    assert await clinic.assessed() < 3 * SMALLEST_BATCH
+    await clinic.settle()
+    assert await clinic.results() == await clinic.afresh()
+
+
+async def test_while_writes_fail_the_pauses_grow_and_it_is_told(
+    client: DatabaseClient, clinic: Clinic, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_engine.settling.STUCK_SECONDS", 1.0)
+    names = (f"{unique_name}_{number}" for number in range(100))
+    other = Clinic(client, next(name for name in names if home_partition(name) not in clinic.homes))
+    await other.open()
+    for each in (clinic, other):
+        await each.contacts(SMALLEST_BATCH)  # one transaction, which is left under way
+    clinic.homes += other.homes
+    store = WritesSlowly(client, "p0")
+    store.fails = True
     store.goes_on.set()
-    await asyncio.wait([running], timeout=30)
-    assert running.cancelled()
-    assert await clinic.assessed() == 3 * SMALLEST_BATCH
+    settler = clinic.settler(store)
+    running = asyncio.create_task(settler.run())
+
+    async def stuck() -> None:
+        assert settler.not_ready()
+
+    try:
+        await eventually(stuck, within=10)
+        assert store.tries < 2 * 10, "pauses that double from 0.1 s"
+    finally:
+        await cancelled(running)
+        await other.close()
+
+
+async def test_a_computation_that_hangs_for_a_crowd_is_told(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("risk_engine.settling.STILL_SECONDS", 1.0)
+    await clinic.contacts(BATCH)
+    gate = GatedComputing(clinic.id)
+    settler = clinic.settler(compute=gate)
+    running = asyncio.create_task(settler.run())
+
+    async def still() -> None:
+        assert settler.not_ready()
+
+    try:
+        await asyncio.wait_for(gate.reached.wait(), 30)
+        await eventually(still, within=10)
+    finally:
+        gate.goes_on.set()
+        await cancelled(running)
 
 
 async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
     client: DatabaseClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("risk_engine.store.pages.LARGE", 4_000)
+    monkeypatch.setattr("risk_engine.store.pages.LARGE", 2_000)
     monkeypatch.setattr("risk_engine.store.pages.LOOK_AFTER", 50)
     settler = clinic.settler()
     for version in range(1, 9):
@@ -438,7 +483,8 @@ async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
     stored = await client[DATABASE][ROLLUPS].find({"scope": f"{clinic.id}|1"}).to_list()
     pages = Counter(document["page_of"] for document in stored if "page_of" in document)
     assert max(pages.values()) > 1
-    assert max(len(encode(document)) for document in stored) < 3 * 4_000
+    assert max(len(encode(document)) for document in stored if "i" in document) < 3 * 2_000
+    assert not any("-" in rollup for rollup in pages), "a month has as many days as it has"
     (found,) = whole(await client[DATABASE][ROLLUPS].find(needed([max(pages)])).to_list()).items()
     assert found == (max(pages), whole(stored)[max(pages)])
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from risk_engine.turns import LANES, OVERLAPPING, SMALLEST_BATCH, Turns
@@ -15,7 +15,8 @@ from shared.timelines import Document
 class Writes:
     """What was written, and which homes were being written at each moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, long: int = 0) -> None:
+        self._long = long
         self.written: list[str] = []
         self.at_once: list[list[int]] = []
         self._under_way: list[set[int]] = []
@@ -28,7 +29,8 @@ class Writes:
         homes = {each["home"] for each in some}
         self._under_way.append(homes)
         self.at_once.append([home for each in self._under_way for home in each])
-        await asyncio.sleep(0)
+        for _ in range(self._long + 1):
+            await asyncio.sleep(0)
         self._under_way.remove(homes)
         self.written += [each["_id"] for each in some]
 
@@ -50,22 +52,32 @@ def test_everything_is_written_once_and_no_home_twice_at_once(sizes: list[int], 
 @given(
     st.lists(st.lists(st.integers(0, 3 * SMALLEST_BATCH), min_size=1, max_size=4), min_size=1, max_size=5),
     st.lists(st.booleans(), min_size=5, max_size=5),
+    st.integers(0, 30),
 )
-def test_what_is_taken_while_the_last_is_written_waits_for_it(takes: list[list[int]], ahead: list[bool]) -> None:
-    writes, turns = Writes(), Turns(SystemClock())
+@example([[3 * SMALLEST_BATCH], [1], [2 * SMALLEST_BATCH, 1]], [True] * 5, 30)
+def test_what_is_taken_while_the_last_is_written_waits_for_it(
+    takes: list[list[int]], ahead: list[bool], long: int
+) -> None:
+    writes, turns = Writes(long), Turns(SystemClock())
 
     async def all_of_them() -> None:
         for sizes, leave_last in zip(takes, ahead, strict=False):
-            under_way = turns.under_way
-            assert not under_way & set(writes.written)
-            if work := _work(sizes):
-                await turns.take(work, writes.prepare, writes.write, ahead=leave_last)
+            work = _work(sizes)
+            await turns.take(work, writes.prepare, writes.write, ahead=leave_last)
+            assert leave_last or not work or not turns.under_way
         await turns.ended()
         assert not await turns.ended()
 
     asyncio.run(all_of_them())
     assert sorted(writes.written) == sorted(each["_id"] for sizes in takes for each in _work(sizes))
     assert all(len(homes) == len(set(homes)) for homes in writes.at_once)
+
+
+async def test_of_nothing_nothing_is_prepared_or_written() -> None:
+    async def never(_: object) -> None:
+        raise AssertionError
+
+    await Turns(SystemClock()).take([], never, never)
 
 
 async def test_it_returns_while_the_last_is_written_and_says_what() -> None:
@@ -101,6 +113,23 @@ async def test_what_the_last_raises_is_raised_by_whoever_comes_next(next_one: st
     assert writes.written == []
     await turns.take(_work([200]), writes.prepare, writes.write)
     assert len(writes.written) == 200
+
+
+async def test_what_is_still_written_can_be_ended() -> None:
+    turns, writes = Turns(SystemClock()), Writes()
+    undone = asyncio.Event()
+
+    async def write(_: list[Document]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            undone.set()
+
+    await turns.take(_work([SMALLEST_BATCH, 1]), writes.prepare, write, ahead=True)
+    await asyncio.sleep(0)
+    await turns.end()
+    assert undone.is_set()
+    assert turns.under_way == set()
 
 
 async def test_what_is_prepared_ahead_ends_with_a_write_that_fails() -> None:

@@ -23,7 +23,7 @@ class Database:
     def __init__(self) -> None:
         self.away = False
         self.clock = Ticks()
-        self.timelines = MemoryTimelines()
+        self.timelines = MemoryTimelines(self.clock.now)
         self.settlements = MemorySettlements(self.timelines)
         self.histories = MemoryHistoryStore()
 

@@ -11,6 +11,7 @@ from functools import cache
 from outreach_tracker.handlers import create_follow_outreach
 from risk_engine.computing import Computed, Inputs, compute
 from risk_engine.handlers import fold_into_timelines
+from risk_engine.pace import FOLDING_RECORDS
 from risk_engine.settling import Settler
 from shared.dead_letters import DeadLetter
 from shared.faults import TransientError
@@ -25,7 +26,7 @@ from unit.simulator.points import Point, Task
 from unit.simulator.stores import Database, Histories, Settlements, Timelines
 
 MOST = 4
-"""Records of a batch."""
+"""Records of a batch; so many at once are a large one, while which settling holds back."""
 
 ALL_HOMES = range(12)
 
@@ -149,7 +150,8 @@ class World:
         timelines = Timelines(self.database)
 
         async def handle(records: Sequence[Record]) -> Sequence[DeadLetter]:
-            return await fold_into_timelines(records, timelines, self._knows)
+            with settler.fold(FOLDING_RECORDS if len(records) == MOST else len(records)):
+                return await fold_into_timelines(records, timelines, self._knows)
 
         reader = Reader(self.log, self.groups["risk"], name)
         store = Settlements(self.database)

@@ -64,6 +64,11 @@ class Generations:
         ended = self._clock.monotonic()
         self._due = ended + max(UPKEEP_SECONDS, (ended - began) / UPKEEP_SHARE)
 
+    @property
+    def building(self) -> bool:
+        """There is something to build."""
+        return bool(self._building)
+
     async def build(self) -> bool:
         """Builds for a while; False when there is nothing to build."""
         if not self._building:

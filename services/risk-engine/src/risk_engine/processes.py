@@ -66,7 +66,8 @@ class ComputingProcesses:
         return Computed(
             [_passed(outcome, _Encoded) for outcome in outcomes],
             Addition(
-                [Update(rollup, fields, _EncodedUpdate(operation)) for rollup, fields, operation in updates], replaced
+                [Update(rollup, instants, _EncodedUpdate(operation)) for rollup, instants, operation in updates],
+                replaced,
             ),
         )
 
@@ -139,7 +140,7 @@ def _compute_sent(
         None if contributions is None else {stored["_id"]: stored for stored in map(decode, contributions)},
     )
     outcomes, (updates, replaced) = compute(inputs, _memory)
-    encoded = [(rollup, fields, encode(operation)) for rollup, fields, operation in updates]
+    encoded = [(rollup, instants, encode(operation)) for rollup, instants, operation in updates]
     return [_passed(outcome, encode) for outcome in outcomes], (encoded, replaced)
 
 

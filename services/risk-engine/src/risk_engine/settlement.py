@@ -10,7 +10,7 @@ from rules.facts import Facts
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import assessment_document
-from shared.increments import Increments, Net, all_of
+from shared.increments import Increments, Net, all_of, of_instants
 from shared.rollups import Grain, Ladder, scope, scope_of
 from shared.timelines import Document, Merged, facts_with_merged
 
@@ -229,8 +229,8 @@ class Update(NamedTuple):
 
     rollup: str
     """The `_id`."""
-    fields: int
-    """How many are changed."""
+    instants: int
+    """How many of the counters changed belong to single instants: of these there can be ever more."""
     operation: Mapping[str, Any]
     """As MongoDB takes it."""
 
@@ -252,7 +252,7 @@ def addition(settled: Sequence[Settled], contributions: Mapping[str, Document]) 
 def updates(changes: Iterable[tuple[Settled, Mapping[str, Any] | None]]) -> list[Update]:
     """What is to be done to the rollups when stored contributions are replaced by the settled ones."""
     return [
-        Update(rollup, len(fields), {"$inc": fields, "$setOnInsert": {"scope": scope_of(rollup)}})
+        Update(rollup, of_instants(rollup, fields), {"$inc": fields, "$setOnInsert": {"scope": scope_of(rollup)}})
         for rollup, fields in increments(changes).items()
         if fields
     ]

@@ -27,7 +27,7 @@ from shared.tasks import together
 from shared.timelines import Document
 
 LOOK = 12_000
-"""Timelines that changed, looked for at once and read in batches: between two looks the lanes run empty."""
+"""Timelines that changed, looked for at once and read in batches."""
 
 RENEWALS = 8_000
 """Results that ran out, likewise; fewer, since sums wait meanwhile."""
@@ -111,6 +111,8 @@ class Settler:
         await self._generations.keep_up(homes)
         if not busy and not self._pace.folding and await self.renew_expired(homes):
             busy = True
+        if self._generations.building:
+            await self._turns.ended()  # what is built goes into the same sums
         return await self._generations.build() or busy
 
     async def clear(self) -> None:
@@ -121,7 +123,8 @@ class Settler:
         try:
             await self._round_after_round()
         finally:
-            await self._turns.finish()
+            await self._turns.end()
+            await self._turns_beside.end()
 
     async def _round_after_round(self) -> None:
         pause = IDLE_SECONDS
@@ -153,16 +156,18 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
+        under_way = self._turns.under_way  # by now: what ends while we look may be found, too
         found = await self._dirty(homes, BATCH if folding else LOOK)
-        under_way = self._turns.under_way
         dirty = [t for t in found if t["_id"] not in under_way]
         if not dirty:
+            self._crowds = frozenset()
             return await self._turns.ended()
         self._crowds = _with_more_than(CROWD, dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
-        await self._turns.take(crowded or dirty, self._settled, self._write, parts, ahead=not folding)
+        ahead = not folding and self._failing_since is None  # while a fault lasts, a round ends as its writes do
+        await self._turns.take(crowded or dirty, self._settled, self._write, parts, ahead=ahead)
         return True
 
     async def settle_beside_crowds(self) -> None:
@@ -177,7 +182,9 @@ class Settler:
         while more := _with_more_than(MANY_BESIDE, dirty):
             backlog |= more
             dirty = await self._dirty(homes, BATCH, besides=backlog)
-        await self._turns_beside.take(dirty, self._settled, self._write)
+        under_way = self._turns.under_way
+        some = [t for t in dirty if t["_id"] not in under_way]
+        await self._turns_beside.take(some, self._settled, self._write)
 
     async def _dirty(
         self, homes: Sequence[int], limit: int, besides: frozenset[str] = frozenset()

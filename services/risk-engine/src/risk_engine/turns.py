@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from shared.clock import Clock
+from shared.tasks import cancelled
 from shared.timelines import Document
 
 BATCH, SMALLEST_BATCH = 1_000, 50
@@ -70,9 +71,9 @@ class Turns:
                 raise fault
         return True
 
-    async def finish(self) -> None:
-        """Waits for it, whatever comes of it."""
-        await asyncio.gather(*self._left, return_exceptions=True)
+    async def end(self) -> None:
+        """Ends it: its transactions are undone, or were done already."""
+        await cancelled(*self._left)
 
     async def take(
         self,
@@ -88,6 +89,8 @@ class Turns:
         With `ahead` it returns while the last of it is being written: then more can be looked for meanwhile.
         Whatever is written next waits for that.
         """
+        if not work:
+            return
         if len(work) <= SMALLEST_BATCH:
             prepared = await prepare(work)
             await self.ended()
@@ -134,13 +137,13 @@ class Turns:
                 preparing.popleft()
                 writing = asyncio.create_task(self._timed(write, prepared))
             if writing is not None:
-                last[writing], writing = some, None
+                last[writing] = some
+                writing = None
         finally:
             for task, _ in preparing:
                 task.cancel()
             unended = [*(task for task, _ in preparing), *([] if writing is None else [writing])]
-            if unended:
-                await asyncio.wait(unended)
+            await asyncio.gather(*unended, return_exceptions=True)
 
     async def _timed(self, write: Write[P], prepared: P) -> None:
         began = self._clock.monotonic()

@@ -1,8 +1,9 @@
-"""Rollups that grow too large are continued on further pages.
+"""Rollups in which too many single instants lie are continued on further pages.
 
 MongoDB reads and writes a document whole: where thousands of instants lie in one, each further one costs as much as
-all before it, and at 16 MB there is no room for more. Pages add up, so it does not matter which holds what:
-an engine that knows nothing of the pages there are begins with the rollup itself.
+all before it, and at 16 MB there is no room for more. (Sums of hours, days and months have as many fields as there are
+of them.) Pages add up, so it does not matter which holds what: an engine that knows nothing of the pages there
+are begins with the rollup itself.
 """
 
 import secrets
@@ -19,7 +20,7 @@ LARGE = 64 * 1024
 """Bytes: larger, a rollup goes on on another page."""
 
 LOOK_AFTER = 1_000
-"""Fields changed on a page (most take 30 to 60 bytes, if they are new) before its size is asked for."""
+"""Counters of single instants changed on a page (a new one takes 30 to 60 bytes) before its size is asked for."""
 
 REMEMBERED = 10_000
 """Rollups of which is remembered on which page is written."""
@@ -42,13 +43,15 @@ class Pages:
         """Begins another page for those of the rollups whose page has become large."""
         doubtful = {}
         for update in updates:
+            if not update.instants:
+                continue
             page = self._pages.pop(update.rollup, None) or _Page(update.rollup)
             self._pages[update.rollup] = page
-            page.changed += update.fields
+            page.changed += update.instants
             if page.changed > LOOK_AFTER:
                 doubtful[page.id] = update.rollup
                 page.changed = 0
-        for forgotten in list(self._pages)[: max(0, len(self._pages) - REMEMBERED)]:
+        for forgotten in list(self._pages)[: max(0, len(self._pages) - max(REMEMBERED, len(updates)))]:
             del self._pages[forgotten]
         if doubtful:
             size = {"size": {"$bsonSize": "$$ROOT"}}
