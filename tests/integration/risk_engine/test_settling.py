@@ -474,12 +474,12 @@ async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
 ) -> None:
     monkeypatch.setattr("risk_engine.store.pages.LARGE", 2_000)
     monkeypatch.setattr("risk_engine.store.pages.LOOK_AFTER", 50)
-    settler = clinic.settler()
-    for version in range(1, 9):
+    settlers = [clinic.settler(), clinic.settler()]  # neither knows of the other's pages
+    for version in range(1, 13):
         for patient in range(20):  # each at an instant of its own, all on one day
             await clinic.visit(f"p{patient}", version, 90, microseconds=1_000 * version + patient)
             await clinic.contact(f"p{patient}", version)
-        await clinic.settle(settler)
+        await clinic.settle(settlers[version % 2])
     stored = await client[DATABASE][ROLLUPS].find({"scope": f"{clinic.id}|1"}).to_list()
     pages = Counter(document["page_of"] for document in stored if "page_of" in document)
     assert max(pages.values()) > 1
@@ -487,6 +487,9 @@ async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
     assert not any("-" in rollup for rollup in pages), "a month has as many days as it has"
     (found,) = whole(await client[DATABASE][ROLLUPS].find(needed([max(pages)])).to_list()).items()
     assert found == (max(pages), whole(stored)[max(pages)])
+    told = await client[DATABASE].command({"explain": {"find": ROLLUPS, "filter": needed([max(pages), "x"])}})
+    assert "COLLSCAN" not in str(told["queryPlanner"])
+    assert "'indexName': 'pages'" in str(told["queryPlanner"]["winningPlan"])
 
     results = await clinic.results()
     assert results == await clinic.afresh()
