@@ -79,7 +79,8 @@ async def read_one(kafka: Kafka, letter_id: str) -> Letter:
         if record.offset == offset:
             return _letter(record)
     raise CommandError(
-        f"no dead letter {letter_id}: it may have passed its 14 days; `reengage dlq list` shows the others"
+        f"no dead letter {letter_id}: it may have passed its 14 days, or got another id when a patient was erased; "
+        "`reengage dlq list` shows those there are"
     )
 
 

@@ -21,6 +21,7 @@ def doctor(as_json: AsJson = False) -> None:
             print(f"{'ok      ' if each.ok else 'problem '} {each.check}: {each.found}")
             if each.advice:
                 print(f"          -> {each.advice}")
-        print(f"{len(problems)} problems" if problems else "all is well")
+        told = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        print(told if problems else "all is well")
     if problems:
         raise typer.Exit(FAILED)
