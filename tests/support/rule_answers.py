@@ -65,7 +65,8 @@ class RuleAnswers:
         at = self.instant(as_of)
         last = self._calendar.day(at)
         first = last - PERIODS[period] + 1
-        levels = {day: self.state(self._calendar.end(day)) for day in range(first, last)} | {last: self.state(at)}
+        states = {day: self.state(self._calendar.end(day)) for day in range(first, last)} | {last: self.state(at)}
+        levels = {day: answers.risk_levels(state) for day, state in states.items()}
         days = self.days(at)
         return {
             "period": period,

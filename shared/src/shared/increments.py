@@ -5,13 +5,10 @@ from typing import TypeVar
 
 from rules.contribution import Contribution
 from rules.instants import HOUR
-from shared.rollups import ALL, Grain, Ladder, month_of
+from shared.rollups import ALL, Grain, Ladder, is_of_an_hour, month_of
 
 Increments = dict[str, dict[str, int]]
 """{`_id` of a rollup: {field: change}}"""
-
-OF_AN_HOUR = 4
-"""Bars in the `_id` of an hour's rollup."""
 
 K = TypeVar("K", bound=Hashable)
 Changes = Mapping[K, Mapping[str, int]]
@@ -89,7 +86,7 @@ def all_of(parts: Iterable[Increments]) -> Increments:
 
 def of_instants(rollup_id: str, fields: Collection[str]) -> int:
     """How many of the fields that are changed in a rollup belong to single instants."""
-    if rollup_id.count("|") == OF_AN_HOUR:
+    if is_of_an_hour(rollup_id):
         return len(fields)
     return sum(field.startswith("i.") for field in fields)
 

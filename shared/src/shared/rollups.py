@@ -29,7 +29,7 @@ the rollup. All pages of a rollup are added up (`whole`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Any, Literal
@@ -43,6 +43,8 @@ Rollups = Mapping[str, Mapping[str, Any]]
 """Documents by `_id`."""
 
 ALL = ""
+HOUR_BARS = 4
+"""Bars in "ORG|GENERATION|LADDER|DAY|HOUR"; other `_id`s have fewer."""
 
 Grain = Literal["all", "day", "hour"]
 """With what the single instants of a contribution lie."""
@@ -64,6 +66,11 @@ def scope(organization_id: str, generation: int) -> str:
 def scope_of(rollup_id: str) -> str:
     """The scope of a rollup, from its `_id`."""
     return "|".join(rollup_id.split("|", 2)[:2])
+
+
+def is_of_an_hour(rollup_id: str) -> bool:
+    """Whether a rollup is that of an hour, from its `_id`."""
+    return rollup_id.count("|") == HOUR_BARS
 
 
 def within(of_scope: str) -> dict[str, Any]:
@@ -89,51 +96,67 @@ class Ladder:
         day = self.calendar.day(instant)
         return month_of(day), day, instant // HOUR
 
+    def under_way(self, as_of: int) -> set[str]:
+        """Rollups of which an instant takes only a part, so whose single instants count."""
+        _, day, hour = self._rungs(as_of)
+        ids = {self.id("s", ALL), self.id("d", ALL)}
+        if as_of != self.calendar.end(day):
+            ids |= {self.id("s", day), self.id("d", day), self.id("d", day, hour)}
+        return ids
+
     def state_ids(self, as_of: int) -> list[str]:
         """Rollups that `state` needs for an instant."""
-        month, day, hour = self._rungs(as_of)
-        ids = [self.id("s", ALL), self.id("s", month)]
+        return self.changes_ids(self.calendar.day(as_of), as_of)
+
+    def state(self, rollups: Rollups, as_of: int) -> Counter[str]:
+        """The organization's state figures as of an instant."""
+        figures: Counter[str] = Counter()
+        for _, changes in self.changes(rollups, self.calendar.day(as_of), as_of):
+            figures.update(changes)
+        return figures
+
+    def changes_ids(self, first: int, as_of: int) -> list[str]:
+        """Rollups that `changes` needs from a local day on."""
+        _, day, hour = self._rungs(as_of)
+        ids = [self.id("s", ALL), *(self.id("s", m) for m in months(first, day))]
         if as_of != self.calendar.end(day):
             ids += [self.id("s", day), self.id("s", day, hour)]
         return ids
 
-    def state(self, rollups: Rollups, as_of: int) -> Counter[str]:
-        """The organization's state figures as of an instant."""
-        month, day, hour = self._rungs(as_of)
-        figures: Counter[str] = Counter()
-        _add_where(figures, rollups.get(self.id("s", ALL)), lambda m: m < month)
-        _add_where(figures, rollups.get(self.id("s", ALL)), lambda i: int(i) <= as_of, part="i")
-        if as_of == self.calendar.end(day):
-            _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) <= day)
-            return figures
-        _add_where(figures, rollups.get(self.id("s", month)), lambda d: int(d) < day)
-        of_day = rollups.get(self.id("s", day))
-        _add_where(figures, of_day, lambda i: int(i) <= as_of, part="i")
-        _add_where(figures, of_day, lambda h: int(h) < hour)
-        _add_where(figures, rollups.get(self.id("s", day, hour)), lambda i: int(i) <= as_of)
-        return figures
+    def changes(self, rollups: Rollups, first: int, as_of: int) -> Iterator[tuple[int, Mapping[str, int]]]:
+        """All changes of state figures up to an instant, in no order: (local day, {counter: change}).
 
-    def states_ids(self, first: int, last: int) -> list[str]:
-        """Rollups that `states` needs for the ends of local days first..last."""
-        return [self.id("s", ALL), *(self.id("s", m) for m in months(first, last))]
+        Those of before local day `first`, which is not after the instant's, come as of that day. So what all changes up to a day
+        add up to is the organization's state at that day's end; for the last day, at the instant.
+        """
+        day = self.calendar.day(as_of)
+        ended = as_of == self.calendar.end(day)
+        of_all = rollups.get(self.id("s", ALL), {})
+        for m, changes in of_all.get("n", {}).items():
+            if m < month_of(first):
+                yield first, changes
+        for instant, changes in of_all.get("i", {}).items():
+            if int(instant) <= as_of:
+                yield max(first, self.calendar.day(int(instant))), changes
+        for m in months(first, day):
+            for text, changes in rollups.get(self.id("s", m), {}).get("n", {}).items():
+                if int(text) < day + ended:
+                    yield max(first, int(text)), changes
+        if not ended:
+            for changes in self._changes_of_day(rollups, as_of):
+                yield day, changes
 
-    def states(self, rollups: Rollups, first: int, last: int) -> dict[int, Counter[str]]:
-        """The state figures as of the end of each local day first..last."""
-        month = month_of(first)
-        figures: Counter[str] = Counter()
-        _add_where(figures, rollups.get(self.id("s", ALL)), lambda m: m < month)
-        changes: dict[int, Counter[str]] = {}
-        for m in months(first, last):
-            by_day = (rollups.get(self.id("s", m)) or {}).get("n", {})
-            changes.update((int(day), Counter(change)) for day, change in by_day.items())
-        for instant, change in (rollups.get(self.id("s", ALL)) or {}).get("i", {}).items():
-            changes.setdefault(self.calendar.day(int(instant)), Counter()).update(change)
-        found = {}
-        for day in range(min((*changes, first)), last + 1):
-            figures.update(changes.get(day, {}))
-            if day >= first:
-                found[day] = figures.copy()
-        return found
+    def _changes_of_day(self, rollups: Rollups, as_of: int) -> Iterator[Mapping[str, int]]:
+        """Those of the day that is under way at an instant, up to it."""
+        _, day, hour = self._rungs(as_of)
+        of_day = rollups.get(self.id("s", day), {})
+        for text, changes in of_day.get("n", {}).items():
+            if int(text) < hour:
+                yield changes
+        of_hour = rollups.get(self.id("s", day, hour), {})
+        for instant, changes in (*of_day.get("i", {}).items(), *of_hour.get("n", {}).items()):
+            if int(instant) <= as_of:
+                yield changes
 
     def days_ids(self, first: int, as_of: int) -> list[str]:
         """Rollups that `days` needs: nothing about a day is known before it begins."""
@@ -150,11 +173,8 @@ class Ladder:
 
     def days(self, rollups: Rollups, first: int, last: int, as_of: int) -> Counter[tuple[int, str]]:
         """The day figures of local days first..last as known at an instant."""
-        _, day, hour = self._rungs(as_of)
         figures: Counter[tuple[int, str]] = Counter()
-        under_way = {self.id("d", ALL)}
-        if as_of != self.calendar.end(day):
-            under_way |= {self.id("d", day), self.id("d", day, hour)}
+        under_way = self.under_way(as_of)
         for rollup_id in self.days_ids(first, as_of):
             rollup = rollups.get(rollup_id)
             if rollup is None:
@@ -189,13 +209,6 @@ def months(first: int, last: int) -> list[str]:
     return found
 
 
-def _add_where(figures: Counter[str], rollup: Mapping[str, Any] | None, wanted: Any, *, part: str = "n") -> None:
-    if rollup is not None:
-        for bucket, changes in rollup.get(part, {}).items():
-            if wanted(bucket):
-                figures.update(changes)
-
-
 def _add_days(
     figures: Counter[tuple[int, str]],
     by_day: Mapping[str, Mapping[str, int]],
@@ -213,6 +226,12 @@ def needed(ids: Iterable[str]) -> dict[str, Any]:
     """The query for rollups by their `_id`s, with all their pages."""
     wanted = {"$in": list(dict.fromkeys(ids))}
     return {"$or": [{"_id": wanted}, {"page_of": wanted}]}
+
+
+def parts(under_way: Collection[str]) -> dict[str, Any]:
+    """The projection of rollups without what a read does not need: single instants of those that are not under way."""
+    rollup = {"$ifNull": ["$page_of", "$_id"]}
+    return {"page_of": 1, "n": 1, "i": {"$cond": [{"$in": [rollup, list(under_way)]}, "$i", "$$REMOVE"]}}
 
 
 def whole(documents: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

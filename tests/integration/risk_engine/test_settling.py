@@ -23,7 +23,7 @@ from shared.clock import SystemClock
 from shared.faults import TransientError
 from shared.mongo import DatabaseClient, open_database_client
 from shared.organizations import OrganizationDirectory
-from shared.rollups import ROLLUPS, needed, whole
+from shared.rollups import ROLLUPS, needed, parts, whole
 from shared.tasks import cancelled
 from shared.timelines import DATABASE, home_partition
 from support.eventually import eventually
@@ -487,6 +487,12 @@ async def test_a_rollup_that_has_grown_large_goes_on_on_other_pages(
     assert not any("-" in rollup for rollup in pages), "a month has as many days as it has"
     (found,) = whole(await client[DATABASE][ROLLUPS].find(needed([max(pages)])).to_list()).items()
     assert found == (max(pages), whole(stored)[max(pages)])
+    for under_way, kept in ((max(pages), found[1]["i"]), ("another", {})):
+        (read,) = whole(
+            await client[DATABASE][ROLLUPS].find(needed([max(pages)]), parts([under_way])).to_list()
+        ).values()
+        assert read.get("i", {}) == kept
+        assert read.get("n", {}) == found[1].get("n", {})
     told = await client[DATABASE].command({"explain": {"find": ROLLUPS, "filter": needed([max(pages), "x"])}})
     assert "COLLSCAN" not in str(told["queryPlanner"])
     assert "'indexName': 'pages'" in str(told["queryPlanner"]["winningPlan"])

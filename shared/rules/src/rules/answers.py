@@ -19,6 +19,7 @@ from rules.activity import (
 )
 from rules.day_sums import Days, day_sum
 from rules.figures import (
+    CLASSES,
     EPISODES,
     EPISODES_WON,
     FAILED,
@@ -48,6 +49,14 @@ PREDICTION_WEIGHT = 20
 PREDICTION_DAYS = 365
 
 
+_LEVEL_COUNTED = {
+    class_counter(number): level
+    for number, (dormant, level, _) in ((number, class_parts(number)) for number in CLASSES)
+    if not dormant
+}
+"""The level that a counter counts for, by its name."""
+
+
 def class_counts(state: State) -> dict[int, int]:
     """Patients by class; classes without patients are left out."""
     return {int(name[1:]): count for name, count in state.items() if name[0] == "c" and count}
@@ -56,11 +65,7 @@ def class_counts(state: State) -> dict[int, int]:
 def matching_classes(levels: Iterable[int], any_flag: int, *, include_dormant: bool) -> list[int]:
     """The classes of a filtered list; `any_flag` 0 filters by no action."""
     wanted = set(levels)
-    return [
-        number
-        for number in range(2 * len(LEVELS) * 16)
-        if _matches(*class_parts(number), wanted, any_flag, include_dormant)
-    ]
+    return [number for number in CLASSES if _matches(*class_parts(number), wanted, any_flag, include_dormant)]
 
 
 def _matches(dormant: bool, level: int, flags: int, wanted: set[int], any_flag: int, include_dormant: bool) -> bool:
@@ -116,10 +121,31 @@ def risk_metrics(organization_id: str, state: State, *, include_dormant: bool) -
 def risk_levels(state: State) -> dict[str, int]:
     """Patients by level, dormant ones left out: a day's `risk_levels`."""
     levels = [0] * len(LEVELS)
-    for number, count in class_counts(state).items():
-        dormant, level, _ = class_parts(number)
-        levels[level] += count * (not dormant)
+    _count_levels(levels, state)
     return dict(zip(LEVELS, levels, strict=True))
+
+
+def risk_levels_by_day(changes: Iterable[tuple[int, State]], first: int, last: int) -> dict[int, dict[str, int]]:
+    """The `risk_levels` of local days first..last, from all changes of state figures up to the last one.
+
+    `changes` come in any order, as (local day, {counter: change}), those of before `first` as of that day.
+    """
+    moved = {day: [0] * len(LEVELS) for day in range(first, last + 1)}
+    for day, change in changes:
+        _count_levels(moved[day], change)
+    found = {}
+    levels = [0] * len(LEVELS)
+    for day, by_level in moved.items():
+        levels = [before + change for before, change in zip(levels, by_level, strict=True)]
+        found[day] = dict(zip(LEVELS, levels, strict=True))
+    return found
+
+
+def _count_levels(levels: list[int], state: State) -> None:
+    for counter, count in state.items():
+        level = _LEVEL_COUNTED.get(counter)
+        if level is not None:
+            levels[level] += count
 
 
 def list_summary(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rules.answers import State, risk_levels
 from rules.calendar import day_text
 from rules.day_sums import Days, day_sum
 from rules.figures import ANSWERED, ATTEMPTS, BOOKED_ON, NEW_AT_RISK, REENGAGED_ON, USING
@@ -11,14 +10,17 @@ from rules.levels import AT_RISK, LEVELS
 from rules.numbers import one_decimal
 from rules.outreach import CHANNELS
 
+RiskLevels = Mapping[str, int]
+"""{level: patients}, dormant ones left out."""
+
 STABLE_POINTS = 5.0
 STABLE_PERCENT = 5
 
 
 def daily_trends(
-    days: Days, levels: Mapping[int, State] | None, *, first: int, last: int, counts: bool
+    days: Days, levels: Mapping[int, RiskLevels] | None, *, first: int, last: int, counts: bool
 ) -> list[dict[str, Any]]:
-    """One row per local day, oldest first; `levels` holds each day's state, None leaves it out."""
+    """One row per local day, oldest first; `levels` holds each day's `risk_levels`, None leaves them out."""
     rows = []
     for day in range(first, last + 1):
         row: dict[str, Any] = {"date": day_text(day)}
@@ -28,7 +30,7 @@ def daily_trends(
             row["outreach_attempts"] = days.get((day, ATTEMPTS), 0)
             row["appointments_scheduled"] = days.get((day, BOOKED_ON), 0)
         if levels is not None:
-            row["risk_levels"] = risk_levels(levels[day])
+            row["risk_levels"] = levels[day]
         rows.append(row)
     return rows
 
@@ -64,9 +66,8 @@ def _channel_trend(now: tuple[int, int], before: tuple[int, int]) -> dict[str, A
     return {"success_rate_trend": label, "change_pct": change}
 
 
-def risk_distribution(first: State, last: State) -> dict[str, Any]:
+def risk_distribution(before: RiskLevels, after: RiskLevels) -> dict[str, Any]:
     """The last row's levels against the first's."""
-    before, after = risk_levels(first), risk_levels(last)
     return {
         "critical_trend": _direction(before["critical"], after["critical"]),
         "high_trend": _direction(before["high"], after["high"]),
@@ -81,7 +82,7 @@ def _direction(before: int, after: int) -> str:
     return "increasing" if change > 0 else "decreasing"
 
 
-def _at_risk_share_fell(before: dict[str, int], after: dict[str, int]) -> bool:
+def _at_risk_share_fell(before: RiskLevels, after: RiskLevels) -> bool:
     risky_before = sum(before[LEVELS[level]] for level in AT_RISK)
     risky_after = sum(after[LEVELS[level]] for level in AT_RISK)
     all_before, all_after = sum(before.values()), sum(after.values())

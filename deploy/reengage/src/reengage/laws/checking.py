@@ -101,7 +101,8 @@ class Checking:
         ladder = Ladder(self._org, standing["generation"], settings.calendar)
         today = settings.calendar.day(self._clock.now())
         days = [today - back for back in DAYS_BACK]
-        ids = ladder.states_ids(min(days), today) + ladder.days_ids(min(days), settings.calendar.end(today))
+        end = settings.calendar.end(today)
+        ids = ladder.changes_ids(min(days), end) + ladder.days_ids(min(days), end)
         ids += [name for day in days for name in ladder.state_ids(settings.calendar.end(day))]
         rollups = whole(await self._rollups.find(needed(ids), session=session).to_list())
         self.checked["days"] = len(days)

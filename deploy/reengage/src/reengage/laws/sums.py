@@ -1,7 +1,7 @@
 """The law of the sums: every bucket of every rung is the sum of what the patients add. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reengage.laws.findings import DAYS, SUMS, Violation, first_difference, violation
@@ -74,6 +74,13 @@ def _add(into: Counter[str], changes: Mapping[str, int]) -> None:
         into[counter] += change
 
 
+def _sum(several: Iterable[Mapping[str, int]]) -> Counter[str]:
+    figures: Counter[str] = Counter()
+    for changes in several:
+        _add(figures, changes)
+    return figures
+
+
 def check_bucket(name: str, expected: Mapping[str, Any], stored: Mapping[str, Any]) -> list[Violation]:
     """What differs in one rollup; `name` is its `_id` behind the scope."""
     found = []
@@ -97,14 +104,12 @@ def check_days(
     """Whether a day's figures are the sum of all that was known by its end, by each way of reading."""
     found = []
     first, last = min(days), max(days)
-    row = ladder.states(rollups, first, last)
+    changes = list(ladder.changes(rollups, first, calendar.end(last)))
     for day in days:
         end = calendar.end(day)
-        wanted: Counter[str] = Counter()
-        for instant, changes in expected.state.items():
-            if instant <= end:
-                _add(wanted, changes)
-        readings = {"trends": row[day], "risk-metrics": ladder.state(rollups, end)}
+        wanted = _sum(changed for instant, changed in expected.state.items() if instant <= end)
+        row = _sum(changed for known_on, changed in changes if known_on <= day)
+        readings = {"trends": row, "risk-metrics": ladder.state(rollups, end)}
         found += [
             violation(DAYS, day=day_text(day), reading=reading, expected=_nonzero(wanted), actual=_nonzero(figures))
             for reading, figures in readings.items()
@@ -112,9 +117,9 @@ def check_days(
         ]
     end = calendar.end(last)
     known: Counter[tuple[int, str]] = Counter()
-    for (instant, day), changes in expected.days.items():
+    for (instant, day), of_day in expected.days.items():
         if instant <= end and first <= day <= last:
-            for counter, change in changes.items():
+            for counter, change in of_day.items():
                 known[day, counter] += change
     read = ladder.days(rollups, first, last, end)
     if _nonzero(read) != _nonzero(known):

@@ -76,8 +76,15 @@ class MongoReadings:
         first = last - length + 1
         channels, counts = "channel_performance" in metrics, "success_rates" in metrics
         earliest = first - length if channels else first
-        days = await self._days(standing, earliest, last, as_of) if channels or counts else Days()
-        levels = await self._levels(standing, first, last, as_of) if "risk_levels" in metrics else None
+        ladder = standing.ladder
+        ids = ladder.days_ids(earliest, as_of) if channels or counts else []
+        if "risk_levels" in metrics:
+            ids += ladder.changes_ids(first, as_of)
+        rollups = await self._published.rollups(ids, ladder.under_way(as_of))
+        days = ladder.days(rollups, earliest, last, as_of)
+        levels = None
+        if "risk_levels" in metrics:
+            levels = answers.risk_levels_by_day(ladder.changes(rollups, first, as_of), first, last)
         body: Body = {
             "period": period,
             "daily_trends": daily_trends(days, levels, first=first, last=last, counts=counts),
@@ -214,15 +221,8 @@ class MongoReadings:
 
     async def _days(self, standing: Standing, first: int, last: int, as_of: int) -> Days:
         ladder = standing.ladder
-        return ladder.days(await self._published.rollups(ladder.days_ids(first, as_of)), first, last, as_of)
-
-    async def _levels(self, standing: Standing, first: int, last: int, as_of: int) -> dict[int, Any]:
-        ladder = standing.ladder
-        ids = [*ladder.states_ids(first, last), *ladder.state_ids(as_of)]
-        rollups = await self._published.rollups(ids)
-        levels: dict[int, Any] = ladder.states(rollups, first, last)
-        levels[last] = ladder.state(rollups, as_of)
-        return levels
+        rollups = await self._published.rollups(ladder.days_ids(first, as_of), ladder.under_way(as_of))
+        return ladder.days(rollups, first, last, as_of)
 
     async def _views(self, standing: Standing, assessed: list[Assessment], as_of: int) -> list[View]:
         patients = [a.patient_id for a in assessed]

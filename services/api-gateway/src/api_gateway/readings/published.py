@@ -2,7 +2,7 @@
 assessments, timelines. Read only."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from api_gateway.standing import Standing, standing_before_facts
@@ -11,7 +11,7 @@ from rules.instants import format_instant
 from rules.settings import rule_settings
 from shared.mongo import DatabaseClient
 from shared.organizations import Organization
-from shared.rollups import ROLLUPS, Rollups, needed, whole
+from shared.rollups import ROLLUPS, Rollups, needed, parts, whole
 from shared.timelines import (
     ASSESSMENTS,
     DATABASE,
@@ -52,14 +52,14 @@ class Published:
             found["applied_at"],
         )
 
-    async def rollups(self, ids: Iterable[str]) -> Rollups:
-        """Rollups by `_id`; those without any change are absent."""
-        return whole(await self._rollups.find(needed(ids)).to_list())
+    async def rollups(self, ids: Iterable[str], under_way: Collection[str]) -> Rollups:
+        """Rollups by `_id`, with their single instants where they are under way; those without any change are absent."""
+        return whole(await self._rollups.find(needed(ids), parts(under_way)).to_list())
 
     async def state(self, standing: Standing, as_of: int) -> State:
         """The state figures as of an instant."""
         ladder = standing.ladder
-        return ladder.state(await self.rollups(ladder.state_ids(as_of)), as_of)
+        return ladder.state(await self.rollups(ladder.state_ids(as_of), ladder.under_way(as_of)), as_of)
 
     async def sync_status(self, organization_id: str) -> dict[str, Any] | None:
         """How the ingestor gets on with the organization."""

@@ -51,8 +51,8 @@ class Pages:
             if page.changed > LOOK_AFTER:
                 doubtful[page.id] = update.rollup
                 page.changed = 0
-        for forgotten in list(self._pages)[: max(0, len(self._pages) - max(REMEMBERED, len(updates)))]:
-            del self._pages[forgotten]
+        while len(self._pages) > max(REMEMBERED, len(updates)):
+            del self._pages[next(iter(self._pages))]
         if doubtful:
             size = {"size": {"$bsonSize": "$$ROOT"}}
             found = await self._rollups.find({"_id": {"$in": list(doubtful)}}, size).to_list()
