@@ -108,11 +108,7 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     assert database["rollups"].find_one(paged) is None  # the copies' pages would name the original
     made = [_copy(name, "") for name in names]
     for collection in (*BY_PATIENT, "rollups"):
-        keys = [
-            IndexModel(list(index.pop("key").items()), **{k: v for k, v in index.items() if k not in ("v", "ns")})
-            for index in list(database[collection].list_indexes())
-            if index["name"] != "_id_"
-        ]
+        keys = _indexes(database[collection])
         database[collection].drop_indexes()
         is_of_original = {"$eq": [f"${_FIELD_OF_ORIGINAL[collection]}", _of(collection, original)]}
         database[collection].aggregate(
@@ -130,6 +126,26 @@ def multiply(stack: Stack, original: str, names: Sequence[str]) -> float:
     _copy_standing(stack, original, names)
     stack.client.admin.command("fsync")  # what was written is on the disk before anything is measured
     return time.monotonic() - began
+
+
+def copy_to(other: Stack, stack: Stack, name: str) -> None:
+    """The same organization in a stack that holds nothing else."""
+    other.add_organizations(name)
+    for collection in (*BY_PATIENT, "rollups", "standings"):
+        field = "_id" if collection == "standings" else _FIELD_OF_ORIGINAL[collection]
+        value = name if collection == "standings" else _of(collection, name)
+        other.database[collection].insert_many(stack.database[collection].find({field: value}), ordered=False)
+        if keys := _indexes(stack.database[collection]):
+            other.database[collection].create_indexes(keys)
+
+
+def _indexes(collection: Any) -> list[IndexModel]:
+    """The indexes of a collection but that of `_id`."""
+    return [
+        IndexModel(list(index.pop("key").items()), **{k: v for k, v in index.items() if k not in ("v", "ns")})
+        for index in list(collection.list_indexes())
+        if index["name"] != "_id_"
+    ]
 
 
 def _copy(name: str, suffix: str, *, grain: Grain = "day") -> Document:

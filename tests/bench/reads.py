@@ -1,13 +1,15 @@
-"""What reads cost in a small organization, in a large one, and among a million patients of others."""
+"""What reads cost in a small organization, in a large one, among a million patients of others, and alone."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench import many, midnight
-from bench.asking import Client, Taken, in_turns
+from bench.asking import WARM_UP, Client, Taken, in_turns
 from bench.report import Figure, at_most, plain
-from bench.stack import Stack, resident_megabytes
+from bench.stack import Stack, resident_megabytes, running
 
 SMALL, BASE, LARGE, STREAMED = "org_small", "org_base", "org_large", "org_streamed"
 PAST = 45
@@ -36,44 +38,66 @@ SUMS_MS, LIST_MS, PAST_LIST_SECONDS = 100, 200, 10
 Found = dict[str, Taken]
 
 
-async def reads(stack: Stack, *, quick: bool) -> list[Figure]:
-    """Small, large, and both again in a stack with a million patients; then a midnight of those."""
+def reads(*, quick: bool) -> list[Figure]:
+    """A small organization and a large one; a million patients beside them; a small one all alone; a midnight of them all."""
+    with running() as stack, running(given_kafka=stack.kafka) as alone:
+        figures = asyncio.run(_reads(stack, alone, quick=quick))
+        return figures + asyncio.run(midnight.midnight(stack, quick=quick))
+
+
+async def _reads(stack: Stack, alone: Stack, *, quick: bool) -> list[Figure]:
     sizes = {SMALL: 40, BASE: 100} if quick else {SMALL: 1_000, BASE: 5_000}
     copies, streamed, clinics, count = (3, 2, 4, 5) if quick else (20, 13, 200, 100)
+    names = [f"org_m{number:03d}" for number in range(clinics)]
     await many.make_real(stack, sizes)
+    many.copy_to(alone, stack, SMALL)
     many.enlarge(stack, BASE, LARGE, copies)
     many.enlarge(stack, BASE, STREAMED, streamed)
-    names = [f"org_m{number:03d}" for number in range(clinics)]
     gateway = stack.start("api-gateway")
-    tokens = {name: stack.token(name) for name in (SMALL, LARGE, STREAMED, names[0])}
-
-    def ask(*organizations: str) -> list[Found]:
-        clients = {name: Client(stack.settings.gateway_port, name, tokens[name]) for name in organizations}
-        asked = all_answers(clients, count)
-        for client in clients.values():
-            client.close()
-        return [{kind: taken[name] for kind, taken in asked.items()} for name in organizations]
-
-    ask(SMALL)  # connections, and the code's first use
-    memory = resident_megabytes(gateway)
-    small, large = ask(SMALL, LARGE)
+    alone.start("api-gateway")
+    by_itself = _Caller(alone, SMALL)
+    small, one, large, past = (_Caller(stack, name) for name in (SMALL, names[0], LARGE, STREAMED))
     all_of_large = sizes[BASE] * copies
-    figures = [*_compared(f"{all_of_large:,} patients against {sizes[SMALL]:,}", small, large)]
+
+    _asked([small], WARM_UP)  # the code's first use
+    memory = resident_megabytes(gateway)
+    of_small, of_large = _asked([small, large], count)
+    figures = _compared(f"{all_of_large:,} patients against {sizes[SMALL]:,}", of_small, of_large)
     figures.append(_flat("gateway's memory after as many reads of the large one", memory, resident_megabytes(gateway)))
     seconds = many.multiply(stack, BASE, names)
     patients = stack.database["timelines"].estimated_document_count()
     figures.append(plain(f"seconds to copy {clinics} organizations ({patients:,} patients in all)", seconds, " s"))
-    ask(SMALL)
-    among_small, among_one, among_large = ask(SMALL, names[0], LARGE)
-    figures += _compared(f"{sizes[SMALL]:,} patients among a million, against alone before", small, among_small)
-    figures += _compared(f"{all_of_large:,} among a million, against {sizes[SMALL]:,} there", among_small, among_large)
-    figures += _compared(f"{sizes[BASE]:,} among a million, against {sizes[SMALL]:,} there", among_small, among_one)
+    _asked([by_itself, small, one, large], WARM_UP)
+    of_itself, of_small, of_one, of_large = _asked([by_itself, small, one, large], count)
+    figures += _compared(
+        f"{sizes[SMALL]:,} patients among a million, against a stack of their own", of_itself, of_small
+    )
+    figures += _compared(f"{all_of_large:,} among a million, against {sizes[SMALL]:,} there", of_small, of_large)
+    figures += _compared(f"{sizes[BASE]:,} among a million, against {sizes[SMALL]:,} there", of_small, of_one)
     figures.append(_flat("gateway's memory then", memory, resident_megabytes(gateway)))
-    figures += absolute("largest organization", among_large)
-    figures += past_lists(Client(stack.settings.gateway_port, STREAMED, tokens[STREAMED]), sizes[BASE] * streamed)
+    figures += absolute("largest organization", of_large)
+    figures += past_lists(past.client(), sizes[BASE] * streamed)
     figures.append(plain("gateway's memory after reading a past day's whole lists", resident_megabytes(gateway), " MB"))
-    figures += _sizes(stack)
-    return figures + await midnight.midnight(stack, quick=quick)
+    return figures + _sizes(stack)
+
+
+class _Caller:
+    """Who asks a stack's gateway about one organization."""
+
+    def __init__(self, stack: Stack, organization: str) -> None:
+        self._of = stack.settings.gateway_port, organization, stack.token(organization)
+
+    def client(self) -> Client:
+        """A connection of its own."""
+        return Client(*self._of)
+
+
+def _asked(callers: Sequence[_Caller], count: int) -> list[Found]:
+    clients = {str(number): caller.client() for number, caller in enumerate(callers)}
+    asked = all_answers(clients, count)
+    for client in clients.values():
+        client.close()
+    return [{kind: taken[number] for kind, taken in asked.items()} for number in clients]
 
 
 def all_answers(clients: dict[str, Client], count: int) -> dict[str, dict[str, Taken]]:

@@ -41,7 +41,7 @@ SECTIONS: dict[str, Section] = {
     "freshness": _on_a_stack(freshness),
     "scale-out": _on_a_stack(scale_out),
     "clinics": _on_a_stack(clinics),
-    "reads": _on_a_stack(reads),
+    "reads": reads,
     "vitoria": vitoria,
 }
 
