@@ -16,6 +16,7 @@ from bench import load
 from bench.consumption import GROUP, wait_settled
 from bench.publishing import Group, publish
 from bench.stack import Stack
+from rules.figures import apart
 from rules.instants import HOUR
 from shared.clock import SystemClock
 from shared.rollups import Grain, whole
@@ -80,7 +81,7 @@ def _enlarged(rest: str, rollup: Document, copies: int) -> Iterator[tuple[str, D
         of_hour = hours.setdefault(hour, {"n": {}} if kind == "s" else {"n": {}, "i": {}})
         of_hour["n" if kind == "s" else "i"] |= spread
         if kind == "s":
-            _sum(many.setdefault("n", {}).setdefault(str(hour), {}), times(counters, copies))
+            _sum(many.setdefault("n", {}).setdefault(str(hour), {}), times(apart(counters), copies))
         else:
             _sum(of_hour["n"], times(counters, copies))
     yield rest, many

@@ -12,6 +12,7 @@ from bench.consumption import GROUP, wait_settled
 from bench.publishing import Group, median, publish
 from bench.report import Figure, at_most, plain
 from bench.stack import Stack, cpu_seconds
+from rules.figures import apart
 from rules.instants import DAY
 from shared.clock import SystemClock
 
@@ -78,12 +79,12 @@ def _wrong_sums(stack: Stack) -> int:
     expected: Counter[tuple[str, str]] = Counter()
     for contribution in stack.database["contributions"].find({}, {"scope": 1, "state": 1}):
         for _, changes in contribution["state"]:
-            for counter, change in changes.items():
+            for counter, change in apart(changes).items():
                 expected[contribution["scope"], counter] += change
     found: Counter[tuple[str, str]] = Counter()
     for rollup in stack.database["rollups"].find({"_id": {"$regex": r"\|s\|(#|$)"}}):
         for changes in (*rollup.get("n", {}).values(), *rollup.get("i", {}).values()):
-            for counter, change in changes.items():
+            for counter, change in apart(changes).items():
                 found[rollup["scope"], counter] += change
     return sum(1 for key in expected.keys() | found.keys() if expected[key] != found[key])
 

@@ -1,5 +1,6 @@
 """What must be stored of acknowledged records; knows how documents lie, and none of the services' code."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -40,17 +41,17 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
         grain = contribution["grain"]
         for instant, changes in contribution["state"]:
             month, day, hour = _buckets(instant, zone)
-            for counter, n in changes.items():
-                if grain == "all":
-                    sums["s|"][f"i.{instant}.{counter}"] += n
-                    continue
+            of_instant = {"all": ("s|", "i."), "day": (f"s|{day}", "i."), "hour": (f"s|{day}|{hour}", "")}
+            for name, n in changes.items():
+                rollup, part = of_instant[grain]
+                sums[rollup][f"{part}{instant}.{name}"] += n
+            if grain == "all":
+                continue
+            for counter, n in _apart(changes):
                 sums["s|"][f"{month}.{counter}"] += n
                 sums[f"s|{month}"][f"{day}.{counter}"] += n
                 if grain == "hour":
                     sums[f"s|{day}"][f"{hour}.{counter}"] += n
-                    sums[f"s|{day}|{hour}"][f"{instant}.{counter}"] += n
-                else:
-                    sums[f"s|{day}"][f"i.{instant}.{counter}"] += n
         for instant, belongs_to, changes in contribution["days"]:
             month, day, hour = _buckets(instant, zone)
             for counter, n in changes.items():
@@ -62,6 +63,15 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
                     sums[rollup][f"{belongs_to}.{counter}"] += n
                 sums[rungs[-1]][f"i.{instant}.{belongs_to}.{counter}"] += n
     return _without_zeros(sums)
+
+
+def _apart(changes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Single counters: "-c4+c20" names one that falls and one that rises."""
+    for name, n in changes.items():
+        if name[0] not in "+-":
+            yield name, n
+        for sign, counter in re.findall(r"([+-])(\w+)", name):
+            yield counter, n if sign == "+" else -n
 
 
 def rollups(documents: Iterable[Document]) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from rules.assess import Assessment, assess, list_row
 from rules.calendar import day_of_text
 from rules.contribution import Contribution, contribution
 from rules.facts import Facts
-from rules.figures import class_parts
+from rules.figures import apart, class_parts
 from rules.instants import format_instant, parse_instant
 from rules.performance import performance
 from rules.settings import RuleSettings
@@ -37,7 +37,7 @@ class RuleAnswers:
         for added in self._contributions:
             for at, changes in added.state.items():
                 if at <= instant:
-                    figures.update(changes)
+                    figures.update(apart(changes))
         return figures
 
     def days(self, instant: int) -> Counter[tuple[int, str]]:

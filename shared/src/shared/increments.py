@@ -4,6 +4,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from rules.contribution import Contribution
+from rules.figures import apart
 from rules.instants import HOUR
 from shared.rollups import ALL, Grain, Ladder, is_of_an_hour, month_of
 
@@ -32,44 +33,63 @@ class Net:
 
     def increments(self, ladder: Ladder, grain: Grain) -> Increments:
         """What these changes add to every rung of a ladder."""
-        into: Increments = {}
         if grain == "all":
-            for instant, changes in self.state.items():
-                _put(into, ladder.id("s", ALL), f"i.{instant}", changes)
-            for (instant, belongs_to), changes in self.days.items():
-                _put(into, ladder.id("d", ALL), f"i.{instant}.{belongs_to}", changes)
-            return into
-        fine = grain == "hour"
-        days: dict[int, dict[str, int]] = {}
-        months: dict[str, dict[str, int]] = {}
-        hours: dict[tuple[int, int], dict[str, int]] = {}
+            return {
+                ladder.id("s", ALL): _fields((f"i.{instant}", changes) for instant, changes in self.state.items()),
+                ladder.id("d", ALL): _fields(
+                    (f"i.{instant}.{belongs_to}", changes) for (instant, belongs_to), changes in self.days.items()
+                ),
+            }
+        into: Increments = {}
+        self._add_state(into, ladder, fine=grain == "hour")
+        self._add_days(into, ladder, fine=grain == "hour")
+        return into
+
+    def _add_state(self, into: Increments, ladder: Ladder, *, fine: bool) -> None:
+        day_of = ladder.calendar.day
+        instants: dict[int, list[tuple[int, Mapping[str, int]]]] = {}
         for instant, changes in self.state.items():
-            day = ladder.calendar.day(instant)
-            _add(days, day, changes)
+            instants.setdefault(day_of(instant), []).append((instant, changes))
+        months: dict[str, dict[str, int]] = {}
+        for day, of_day in instants.items():
             if fine:
-                hour = instant // HOUR
-                _add(hours, (day, hour), changes)
-                _put(into, ladder.id("s", day, hour), f"n.{instant}", changes)
+                into |= _hours(of_day, ladder, day)
             else:
-                _put(into, ladder.id("s", day), f"i.{instant}", changes)
-        for day, changes in days.items():
+                into[ladder.id("s", day)] = _fields((f"i.{instant}", changes) for instant, changes in of_day)
+            sums = apart(_sum(changes for _, changes in of_day))
             month = month_of(day)
-            _add(months, month, changes)
-            _put(into, ladder.id("s", month), f"n.{day}", changes)
-        for month, changes in months.items():
-            _put(into, ladder.id("s", ALL), f"n.{month}", changes)
-        for (day, hour), changes in hours.items():
-            _put(into, ladder.id("s", day), f"n.{hour}", changes)
+            _put(into.setdefault(ladder.id("s", month), {}), f"n.{day}", sums)
+            _add(months, month, sums)
+        into[ladder.id("s", ALL)] = _fields((f"n.{month}", changes) for month, changes in months.items())
+
+    def _add_days(self, into: Increments, ladder: Ladder, *, fine: bool) -> None:
+        day_of = ladder.calendar.day
         known: dict[tuple[str, int], dict[str, int]] = {}
         for (instant, belongs_to), changes in self.days.items():
-            day = ladder.calendar.day(instant)
-            of_day, of_hour = ladder.id("d", day), ladder.id("d", day, instant // HOUR)
-            _put(into, of_hour if fine else of_day, f"i.{instant}.{belongs_to}", changes)
-            for rollup_id in (*([of_hour] if fine else []), of_day, ladder.id("d", month_of(day))):
+            day = day_of(instant)
+            rungs = [ladder.id("d", month_of(day)), ladder.id("d", day)]
+            if fine:
+                rungs.append(ladder.id("d", day, instant // HOUR))
+            _put(into.setdefault(rungs[-1], {}), f"i.{instant}.{belongs_to}", changes)
+            for rollup_id in rungs:
                 _add(known, (rollup_id, belongs_to), changes)
         for (rollup_id, belongs_to), changes in known.items():
-            _put(into, rollup_id, f"n.{belongs_to}", changes)
-        return into
+            _put(into.setdefault(rollup_id, {}), f"n.{belongs_to}", changes)
+
+
+def _hours(of_day: Iterable[tuple[int, Mapping[str, int]]], ladder: Ladder, day: int) -> Increments:
+    """The rungs of a day of which the single instants lie with their hours."""
+    hours: dict[int, list[tuple[int, Mapping[str, int]]]] = {}
+    for instant, changes in of_day:
+        hours.setdefault(instant // HOUR, []).append((instant, changes))
+    into = {
+        ladder.id("s", day, hour): _fields((f"n.{instant}", changes) for instant, changes in of_hour)
+        for hour, of_hour in hours.items()
+    }
+    into[ladder.id("s", day)] = _fields(
+        (f"n.{hour}", apart(_sum(changes for _, changes in of_hour))) for hour, of_hour in hours.items()
+    )
+    return into
 
 
 def all_of(parts: Iterable[Increments]) -> Increments:
@@ -88,7 +108,7 @@ def of_instants(rollup_id: str, fields: Collection[str]) -> int:
     """How many of the fields that are changed in a rollup belong to single instants."""
     if is_of_an_hour(rollup_id):
         return len(fields)
-    return sum(field.startswith("i.") for field in fields)
+    return sum(1 for field in fields if field[0] == "i")
 
 
 def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) -> None:
@@ -100,10 +120,22 @@ def _add(sums: dict[K, dict[str, int]], place: K, changes: Mapping[str, int]) ->
         found[counter] = found.get(counter, 0) + change
 
 
-def _put(into: Increments, rollup_id: str, place: str, changes: Mapping[str, int]) -> None:
-    fields = into.get(rollup_id)
-    if fields is None:
-        fields = into[rollup_id] = {}
+def _sum(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for changes in several:
+        for counter, change in changes.items():
+            sums[counter] = sums.get(counter, 0) + change
+    return sums
+
+
+def _fields(placed: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, int]:
+    fields: dict[str, int] = {}
+    for place, changes in placed:
+        _put(fields, place, changes)
+    return fields
+
+
+def _put(fields: dict[str, int], place: str, changes: Mapping[str, int]) -> None:
     for counter, change in changes.items():
         if change:
             fields[f"{place}.{counter}"] = change

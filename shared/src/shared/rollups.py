@@ -24,6 +24,9 @@ sum over all instants up to T; `d` day figures, which also name the local day th
     d|day         n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  of grain `day`
     d|day|hour    n: likewise;  i: {instant: {day it belongs to: {counter: n}}}  both of grain `hour`
 
+A state figure's changes of single instants (all `i` of `s`, and `n` of `s|day|hour`) are named together where they are
+made together (`rules.figures.apart`); all other sums are of single counters.
+
 One that has become large is continued on pages: documents like it with an `_id` of their own and `page_of`, the `_id` of
 the rollup. All pages of a rollup are added up (`whole`).
 """
@@ -35,6 +38,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from rules.calendar import Calendar
+from rules.figures import apart
 from rules.instants import HOUR
 
 ROLLUPS = "rollups"
@@ -137,7 +141,7 @@ class Ladder:
                 yield first, changes
         for instant, changes in of_all.get("i", {}).items():
             if int(instant) <= as_of:
-                yield max(first, self.calendar.day(int(instant))), changes
+                yield max(first, self.calendar.day(int(instant))), apart(changes)
         for m in months(first, day):
             for text, changes in rollups.get(self.id("s", m), {}).get("n", {}).items():
                 if int(text) < day + ended:
@@ -156,7 +160,7 @@ class Ladder:
         of_hour = rollups.get(self.id("s", day, hour), {})
         for instant, changes in (*of_day.get("i", {}).items(), *of_hour.get("n", {}).items()):
             if int(instant) <= as_of:
-                yield changes
+                yield apart(changes)
 
     def days_ids(self, first: int, as_of: int) -> list[str]:
         """Rollups that `days` needs: nothing about a day is known before it begins."""

@@ -1,6 +1,7 @@
 """FastStream's batch subscription, with what it needs to lose nothing."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,6 +35,9 @@ OnBatch = Callable[["Batch"], Awaitable[None]]
 FEW, GATHERING_SECONDS = 100, 0.04
 """After so few records at once the next ones are gathered for a moment: a batch costs much the same whatever it
 holds, and a steady trickle would come one by one."""
+
+AT_A_TIME = 4
+"""Batches of partitions of one number before those of the next one have their turn."""
 
 _log = log_of("consumer")
 
@@ -91,6 +95,8 @@ class Subscription:
         self._committed: Offsets = {}
         self._first = first
         self._first_records = max(1, max_records // 2)
+        self._max_records = max_records
+        self._number = self._of_number = 0
         self._broker = KafkaBroker(
             bootstrap_servers,
             client_id=client_id,
@@ -149,14 +155,15 @@ class Subscription:
                 crowded = False
                 return found  # stored sooner without as many of the others again, who have the next turn
             try:
-                more = await ask(*args, **options | ({"timeout_ms": 0} if found else {}))
+                before = _count(found)
+                if crowded:
+                    await self._of_one_number(consumer, ask, found)
+                if _count(found) == before:
+                    _add(found, await ask(*args, **options | ({"timeout_ms": 0} if found else {})))
             except KafkaError as fault:
                 _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
                 if not found:
-                    raise
-                more = {}  # the position lies behind what was found: it would be lost
-            for partition, records in more.items():
-                found.setdefault(partition, []).extend(records)
+                    raise  # else the position lies behind what was found: it would be lost
             if not found:
                 await self._pass_what_is_no_record(consumer)
             crowded = _count(found) >= FEW
@@ -172,6 +179,48 @@ class Subscription:
         if not partitions:
             return {}
         return dict(await ask(*partitions, timeout_ms=0, max_records=self._first_records))
+
+    async def _of_one_number(
+        self, consumer: Any, ask: Callable[..., Awaitable[Any]], found: dict[KafkaPartition, list[Any]]
+    ) -> None:
+        """Adds, of a backlog, what was fetched of the partitions of one number, and of the next ones while that is little.
+
+        All about a patient has one key, so it lies in partitions of one number in all topics. Read at an even pace,
+        it comes together, is stored at once, and settled once.
+        """
+        numbers: dict[int, list[KafkaPartition]] = {}
+        for partition in consumer.assignment():
+            numbers.setdefault(partition.partition, []).append(partition)
+        left = self._max_records
+        for number in sorted(numbers, key=lambda one: (one < self._number, one)):
+            if number != self._number:
+                self._number, self._of_number = number, 0
+            if self._of_number < AT_A_TIME * self._max_records:
+                before = _count(found)
+                await self._evenly(consumer, ask, numbers[number], left, found)
+                self._of_number += _count(found) - before
+                left -= _count(found) - before
+            if left <= self._max_records // 2:
+                break
+
+    async def _evenly(
+        self,
+        consumer: Any,
+        ask: Callable[..., Awaitable[Any]],
+        partitions: Sequence[KafkaPartition],
+        limit: int,
+        found: dict[KafkaPartition, list[Any]],
+    ) -> None:
+        """Adds what was fetched of these partitions, of each in proportion to what waits in it."""
+        waiting: dict[KafkaPartition, int] = {}
+        for partition in partitions:
+            end = consumer.highwater(partition)
+            if end is not None:  # something was fetched, so its position is known
+                waiting[partition] = max(0, end - await consumer.position(partition))
+        for partition, count in waiting.items():
+            if count:
+                share = math.ceil(limit * count / sum(waiting.values()))
+                _add(found, await ask(partition, timeout_ms=0, max_records=share))
 
     async def _pass_what_is_no_record(self, consumer: Any) -> None:
         """Commits behind the marks of transactions and what they took back: nobody waits for it.
@@ -216,6 +265,11 @@ class Subscription:
 
 def _count(found: Mapping[KafkaPartition, Sequence[Any]]) -> int:
     return sum(map(len, found.values()))
+
+
+def _add(found: dict[KafkaPartition, list[Any]], more: Mapping[KafkaPartition, Sequence[Any]]) -> None:
+    for partition, records in more.items():
+        found.setdefault(partition, []).extend(records)
 
 
 async def _whole_message(message: KafkaAckableMessage) -> KafkaAckableMessage:

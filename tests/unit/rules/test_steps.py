@@ -12,7 +12,7 @@ from rules.assess import Assessment, assess
 from rules.breakpoints import dated_instants, state_instants
 from rules.contribution import Earlier, contribution
 from rules.facts import Appointment, Facts
-from rules.figures import day_figures, state_figures
+from rules.figures import apart, day_figures, state_figures
 from rules.instants import DAY
 from rules.merging import sorted_facts
 from rules.outreach import SILENCE_IS_FAILURE_AFTER
@@ -48,7 +48,7 @@ def test_the_sum_of_changes_known_by_an_instant_is_the_figures_as_of_it(seed: in
             state: Counter[str] = Counter()
             for at, changes in added.state.items():
                 if at <= as_of:
-                    state.update(changes)
+                    state.update(apart(changes))
             assert {k: v for k, v in state.items() if v} == state_figures(view)
             days: Counter[tuple[int, str]] = Counter()
             for (at, day), changes in added.days.items():

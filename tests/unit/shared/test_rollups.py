@@ -11,6 +11,7 @@ import pytest
 
 from rules.breakpoints import state_instants
 from rules.contribution import Contribution, contribution
+from rules.figures import apart
 from rules.instants import DAY
 from rules.settings import rule_settings
 from shared.increments import Increments, Net
@@ -152,7 +153,7 @@ def _state(added: list[Contribution], as_of: int) -> Counter[str]:
     for one in added:
         for at, changes in one.state.items():
             if at <= as_of:
-                figures.update(changes)
+                figures.update(apart(changes))
     return figures
 
 

@@ -1,4 +1,4 @@
-"""When settling has its turn: at once when facts were stored, after them when more of them wait."""
+"""When settling has its turn: as soon as facts were stored, in one transaction at a time while more of them wait."""
 
 import asyncio
 import math
@@ -12,10 +12,6 @@ FOLDING_RECORDS = 500
 
 NEXT_SECONDS = 0.25
 """So soon after a batch the next one is in hand, if there is any."""
-
-REST = 0.3
-"""While records wait, settling rests so many times as long as it took: sums follow, however long the backlog,
-and facts are stored faster than they are summed."""
 
 
 class Pace:
@@ -47,9 +43,3 @@ class Pace:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), seconds)
         self._woken.clear()
-
-    async def give_way(self, spent: float) -> None:
-        """Rests after a turn that took so many seconds, as long as records wait."""
-        until = self._clock.monotonic() + REST * spent
-        while self.folding and self._clock.monotonic() < until:
-            await self.idle(min(NEXT_SECONDS, until - self._clock.monotonic()))

@@ -141,8 +141,8 @@ class Settler:
                 busy, pause = False, min(pause * 2, LONGEST_PAUSE)
             self._moved_at = None
             if busy:
-                await self._pace.give_way(self._clock.monotonic() - began)
-            elif self._pace.folding:
+                continue
+            if self._pace.folding:
                 # Not woken by each batch: all that waits may lack its patient's record.
                 await asyncio.sleep(max(pause, NEXT_SECONDS))
             else:

@@ -5,8 +5,6 @@ Counters have short names, since each is stored with every change; the constants
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.instants import FOREVER
@@ -27,6 +25,12 @@ NEVER = 10**9
 """A day that does not come."""
 
 
+Coming = tuple[int, int, bool, bool]
+"""What a patient's appointments count for: how many, how many recently, whether any is upcoming, whether active."""
+
+NOT_COMING: Coming = (0, 0, False, False)
+
+
 class Activity(NamedTuple):
     """Of one patient, the same on all days before `until` as long as no fact begins or ends."""
 
@@ -34,8 +38,7 @@ class Activity(NamedTuple):
     """Appointments of the last 45 days, not cancelled."""
     active: bool
     """One of them, or one in the next 30 days."""
-    figures: Mapping[str, int]
-    """Counters; empty for patients without appointments."""
+    coming: Coming
     until: int
 
 
@@ -50,10 +53,10 @@ def activity_of(view: "View") -> Activity:
         comes_into_sight = view.calendar.day(view.future[0].starts_at) - COMING_DAYS
         active = comes_into_sight <= view.today
         until = NEVER if active else comes_into_sight
-    return Activity(recent, active, _figures(total, recent, bool(view.future), active), until)
+    return Activity(recent, active, (total, recent, bool(view.future), active), until)
 
 
-_NONE = Activity(0, False, MappingProxyType({}), NEVER)
+_NONE = Activity(0, False, NOT_COMING, NEVER)
 
 
 def _recent(view: "View") -> tuple[int, int]:
@@ -70,9 +73,11 @@ def _recent(view: "View") -> tuple[int, int]:
     return count, view.calendar.day(first) + RECENT_DAYS if count else NEVER
 
 
-@lru_cache(maxsize=4096)
-def _figures(total: int, recent: int, with_upcoming: bool, active: bool) -> Mapping[str, int]:
-    """The same object for the same answer: whoever compares two need not look into them."""
+def activity_figures(coming: Coming) -> dict[str, int]:
+    """Counters; empty for patients without appointments."""
+    total, recent, with_upcoming, active = coming
+    if not total:
+        return {}
     figures = {WITH_ANY: 1}
     if active:
         figures[TOTAL_SUM] = total
@@ -82,6 +87,13 @@ def _figures(total: int, recent: int, with_upcoming: bool, active: bool) -> Mapp
         if with_upcoming:
             figures[WITH_UPCOMING] = 1
     return figures
+
+
+def activity_changes(old: Coming, new: Coming) -> dict[str, int]:
+    """How the counters change from one to the other, without zeros."""
+    before, after = activity_figures(old), activity_figures(new)
+    changes = {name: after.get(name, 0) - before.get(name, 0) for name in {**before, **after}}
+    return {name: change for name, change in changes.items() if change}
 
 
 def active_patients(state: Mapping[str, int]) -> int:

@@ -8,29 +8,29 @@ always 00:00.
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from rules.instants import FIRST_YEAR, LAST_YEAR, SECOND, from_datetime, to_datetime
 
-_QUARTER = 900 * SECOND
-"""Midnights mostly lie at quarters of an hour: there one answer serves a quarter."""
-
-_SEVERAL = 0
-"""The answer for a quarter in which a day ends, or clocks change: local times before 1972, and a few since."""
-
 _DAY = 86_400 * SECOND
+"""Of UTC: where clocks are as far ahead at its end as at its begin, one answer serves all of it (no zone changes
+them twice within three days)."""
+
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _CACHE_LIMIT = 200_000
 
+Answer = TypeVar("Answer")
 
-class _Cache(dict[int, int]):
+
+class _Cache(dict[int, Answer], Generic[Answer]):
     """Remembers what a function answered; forgets all when it has grown too large."""
 
-    def __init__(self, compute: Callable[[int], int]) -> None:
+    def __init__(self, compute: Callable[[int], Answer]) -> None:
         super().__init__()
         self._compute = compute
 
-    def __missing__(self, key: int) -> int:
+    def __missing__(self, key: int) -> Answer:
         if len(self) >= _CACHE_LIMIT:
             self.clear()
         value = self[key] = self._compute(key)
@@ -43,7 +43,7 @@ class Calendar:
     def __init__(self, time_zone: str) -> None:
         self.time_zone = time_zone
         self._zone = ZoneInfo(time_zone)
-        self._days = _Cache(self._day_of_quarter)
+        self._offsets = _Cache(self._offset_of_day)
         self._starts = _Cache(self._first_instant)
 
     def __reduce__(self) -> tuple[Callable[[str], "Calendar"], tuple[str]]:
@@ -52,12 +52,15 @@ class Calendar:
 
     def offset(self, instant: int) -> int:
         """Microseconds that local time is ahead of UTC at an instant."""
-        local = to_datetime(instant).astimezone(self._zone)
-        return (local.utcoffset() or timedelta()) // timedelta(microseconds=1)
+        offset = self._offsets[instant // _DAY]
+        return self._offset(instant) if offset is None else offset
 
     def day(self, instant: int) -> int:
         """The local day of an instant."""
-        return self._days[instant // _QUARTER] or self._day(instant)
+        offset = self._offsets[instant // _DAY]
+        if offset is None:
+            offset = self._offset(instant)
+        return (instant + offset) // _DAY + _EPOCH_ORDINAL
 
     def hour(self, instant: int) -> int:
         """The local hour of an instant, 0 to 23."""
@@ -71,13 +74,14 @@ class Calendar:
         """The last microsecond of a local day."""
         return self.start(day + 1) - 1
 
-    def _day_of_quarter(self, quarter: int) -> int:
-        first, last = quarter * _QUARTER, (quarter + 1) * _QUARTER - 1
-        day = self._day(first)
-        return day if day == self._day(last) and self.offset(first) == self.offset(last) else _SEVERAL
+    def _offset_of_day(self, day: int) -> int | None:
+        """Of a day of UTC; None: clocks change on it."""
+        offset = self._offset(day * _DAY)
+        return offset if offset == self._offset((day + 1) * _DAY - 1) else None
 
-    def _day(self, instant: int) -> int:
-        return (instant + self.offset(instant)) // _DAY + _EPOCH_ORDINAL
+    def _offset(self, instant: int) -> int:
+        local = to_datetime(instant).astimezone(self._zone)
+        return (local.utcoffset() or timedelta()) // timedelta(microseconds=1)
 
     def _first_instant(self, day: int) -> int:
         midnight = from_datetime(datetime.combine(date.fromordinal(day), datetime.min.time(), UTC))

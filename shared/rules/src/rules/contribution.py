@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from rules.breakpoints import dated_instants, day_figure_instants, followup_passes, state_instants
 from rules.facts import Facts
-from rules.figures import DayFigures, Item, activity_figures, day_items, standing_figures
+from rules.figures import NOWHERE, DayFigures, Item, day_items, position_changes, position_of
 from rules.instants import BEGINNING, FOREVER
 from rules.settings import RuleSettings
 from rules.view import View
@@ -19,7 +19,7 @@ from rules.view import View
 K = TypeVar("K", bound=Hashable)
 
 StateChanges = dict[int, dict[str, int]]
-"""{instant: {counter: change}}"""
+"""{instant: {counter, or several named together: change}}; see `rules.figures.apart`"""
 
 DayChanges = dict[tuple[int, int], dict[str, int]]
 """{(instant from which it is known, local day it belongs to): {counter: change}}"""
@@ -56,8 +56,7 @@ def contribution(
     added = Contribution()
     if facts.contact is None:
         return added
-    standing: Mapping[str, int] = {}
-    activity: Mapping[str, int] = {}
+    position = NOWHERE
     items: dict[Item, DayFigures] = {}
     before: View | None = None
     if earlier is not None and earlier.settings != settings:
@@ -67,24 +66,23 @@ def contribution(
         return earlier.contribution
     if earlier is not None and since > facts.contact.created_at:
         before = View(facts, settings, since - 1)
-        standing, activity, items = standing_figures(before), activity_figures(before), day_items(before)
+        position, items = position_of(before), day_items(before)
         added.state = {at: changes for at, changes in earlier.contribution.state.items() if at < since}
         added.days = {place: changes for place, changes in earlier.contribution.days.items() if place[0] < since}
     for_days = day_figure_instants(facts, settings)
     if instants is None:
         instants = state_instants(facts, settings)
     for view in _views(facts, settings, instants, before):
-        new_standing, new_activity = standing_figures(view), activity_figures(view)
-        changes = _difference(new_standing, standing)
-        if new_activity is not activity:
-            changes.update(_difference(new_activity, activity))
-        if changes:
-            added.state[view.as_of] = changes
-        standing, activity = new_standing, new_activity
+        new_position = position_of(view)
+        if new_position != position:
+            if changes := position_changes(position, new_position):
+                added.state[view.as_of] = changes
+            position = new_position
         if view.as_of in for_days:
             new_items = day_items(view)
-            _add_changes(added.days, view.as_of, items, new_items)
-            items = new_items
+            if new_items != items:
+                _add_changes(added.days, view.as_of, items, new_items)
+                items = new_items
     return added
 
 
@@ -155,13 +153,3 @@ def _passes(view: View) -> int | None:
     """The instant after the view's at which its follow-up date has passed."""
     passes = followup_passes(view) if view.in_scope else None
     return passes if passes is not None and passes > view.as_of else None
-
-
-def _difference(new: Mapping[K, int], old: Mapping[K, int]) -> dict[K, int]:
-    if new == old:
-        return {}
-    changes = {name: count - old.get(name, 0) for name, count in new.items() if count != old.get(name, 0)}
-    for name, count in old.items():
-        if count and name not in new:
-            changes[name] = -count
-    return changes

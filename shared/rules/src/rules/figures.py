@@ -2,14 +2,20 @@
 
 State figures are those of the instant alone (who stands in which class); day figures belong to a
 local day (an attempt to the day it began). Counters have short names, since each is stored with
-every change; the constants below and in `rules.activity` are their only spelling.
+every change; the constants below and in `rules.activity` are their only spelling. Who moves from one
+class to another changes several state figures by one: these have one name together ("-c4+c20+any"),
+so that what a patient adds at an instant is one number to store, and many take the same way.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import cast
 
+from rules.activity import NOT_COMING, Coming, activity_changes
 from rules.episodes import episodes, in_scope_at
+from rules.instants import FOREVER
 from rules.levels import AT_RISK_FROM_DAYS, LEVELS, level_of
 from rules.outreach import Attempt
 from rules.view import View
@@ -72,38 +78,95 @@ def counted_from_counter(dormant: bool) -> str:
     return "o1" if dormant else "o0"
 
 
+_COUNTED_FROM = tuple(counted_from_counter(class_parts(number)[0]) for number in CLASSES)
+
+
 def flags_of(view: View) -> int:
     """The alerts that a patient is part of."""
-    flags = 0 if view.has_booking else NO_FUTURE
+    flags = 0
+    if not view.future:
+        flags = NO_FUTURE | OVERDUE if view.followup_overdue else NO_FUTURE
     if view.missed and view.missed_recently:
         flags |= MISSED
-    if view.followup_overdue:
-        flags |= OVERDUE
     if view.facts.reports and view.failed_communication:
         flags |= FAILED
     return flags
 
 
-def standing_figures(view: View) -> dict[str, int]:
-    """Counters of how the patient stands at the instant; empty when not in scope."""
+Position = tuple[int, int, Coming]
+"""Where a patient stands at an instant: the class, the day from which a patient at risk is counted (0: not at risk), and
+what the appointments count for."""
+
+NOWHERE: Position = (-1, 0, NOT_COMING)
+"""Not in scope."""
+
+
+def position_of(view: View) -> Position:
+    """Where the patient stands at the view's instant."""
     if not view.in_scope:
-        return {}
-    days = view.days_since_last_contact
+        return NOWHERE
+    counted_from = view.counted_from_day
+    days = view.today - counted_from
     dormant = not view.future and days > view.settings.active_window_days
-    figures = {_COUNTERS[patient_class(dormant, level_of(days), flags_of(view))]: 1}
-    if days >= AT_RISK_FROM_DAYS:
-        figures[counted_from_counter(dormant)] = view.counted_from_day
-    return figures
+    number = patient_class(dormant, level_of(days), flags_of(view))
+    return number, counted_from if days >= AT_RISK_FROM_DAYS else 0, view.activity.coming
 
 
-def activity_figures(view: View) -> Mapping[str, int]:
-    """Counters of how much the patient comes; empty when not in scope."""
-    return view.activity.figures if view.in_scope else {}
+def position_changes(old: Position, new: Position) -> dict[str, int]:
+    """What changes when a patient moves from one to the other, without zeros: {`together` or counter: change}."""
+    (before, was_counted_from, was_coming), (after, counted_from, coming) = old, new
+    changes = dict(_moved(before, after, was_coming, coming))
+    if was_counted_from:
+        changes[_COUNTED_FROM[before]] = -was_counted_from
+    if counted_from:
+        counter = _COUNTED_FROM[after]
+        change = changes.get(counter, 0) + counted_from
+        if change:
+            changes[counter] = change
+        else:
+            del changes[counter]
+    return changes
+
+
+@lru_cache(maxsize=65_536)
+def _moved(before: int, after: int, was_coming: Coming, coming: Coming) -> Mapping[str, int]:
+    changes = activity_changes(was_coming, coming)
+    if before != after:
+        changes |= {_COUNTERS[number]: change for number, change in ((before, -1), (after, 1)) if number >= 0}
+    return together(changes)
+
+
+def together(changes: Mapping[str, int]) -> dict[str, int]:
+    """The same changes, those of counters that change by one under one name."""
+    by_one = sorted(counter for counter, change in changes.items() if change in (1, -1))
+    named = {counter: change for counter, change in changes.items() if change not in (1, -1)}
+    if by_one:
+        named["".join(f"{'+' if changes[counter] == 1 else '-'}{counter}" for counter in by_one)] = 1
+    return named
+
+
+def apart(changes: Mapping[str, int]) -> dict[str, int]:
+    """{counter: change}, of changes of which some may be named together."""
+    sums: dict[str, int] = {}
+    for name, times in changes.items():
+        for counter, change in _named(name):
+            sums[counter] = sums.get(counter, 0) + change * times
+    return sums
+
+
+@lru_cache(maxsize=65_536)
+def _named(name: str) -> tuple[tuple[str, int], ...]:
+    if name[0] not in "+-":
+        return ((name, 1),)
+    return tuple((counter, 1 if sign == "+" else -1) for sign, counter in _ONE.findall(name))
+
+
+_ONE = re.compile(r"([+-])([^+-]+)")
 
 
 def state_figures(view: View) -> dict[str, int]:
-    """All counters of the instant."""
-    return {**standing_figures(view), **activity_figures(view)}
+    """All counters of the instant; empty when not in scope."""
+    return apart(position_changes(NOWHERE, position_of(view)))
 
 
 def new_at_risk_days(view: View) -> list[int]:
@@ -113,22 +176,26 @@ def new_at_risk_days(view: View) -> list[int]:
         return []
     day = view.calendar.day
     created = day(contact.created_at)
-    days = sorted({day(c) for c in view.contacts})
+    days = view.contact_days
     if not days or days[0] > created:
-        days.insert(0, created)
-    found = []
-    for position, counted_from in enumerate(days):
-        fourteenth = counted_from + FOURTEENTH_DAY
-        if position + 1 < len(days) and days[position + 1] <= fourteenth:
-            continue
-        if created <= fourteenth <= view.today:
-            found.append(fourteenth)
-    return found
+        days = [created, *days]
+    latest = view.today - FOURTEENTH_DAY
+    gaps = zip(days, (*days[1:], FOREVER), strict=True)
+    return [
+        counted_from + FOURTEENTH_DAY
+        for counted_from, following in gaps
+        if created - FOURTEENTH_DAY <= counted_from <= latest and following - counted_from > FOURTEENTH_DAY
+    ]
+
+
+@lru_cache(maxsize=65_536)
+def _new_at_risk(day: int) -> DayFigures:
+    return (((day, NEW_AT_RISK), 1),)
 
 
 def day_items(view: View) -> dict[Item, DayFigures]:
     """What the patient counts for by local day, one item for each attempt, episode and day at risk."""
-    items: dict[Item, DayFigures] = {("new", day): (((day, NEW_AT_RISK), 1),) for day in new_at_risk_days(view)}
+    items: dict[Item, DayFigures] = {("new", day): _new_at_risk(day) for day in new_at_risk_days(view)}
     if not view.facts.reports:
         return items
     for attempt in view.outreach.attempts:

@@ -1,5 +1,6 @@
 """The five levels of risk and what each recommends (definitions.md, Patients)."""
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 LEVELS = ("critical", "high", "medium", "low", "engaged")
@@ -9,6 +10,8 @@ CRITICAL, HIGH, MEDIUM, LOW, ENGAGED = range(5)
 
 FIRST_DAYS = (45, 30, 14, 7, 0)
 """Days since the last contact at which a level begins."""
+
+_BOUNDS = tuple(reversed(FIRST_DAYS[:ENGAGED]))
 
 AT_RISK = (CRITICAL, HIGH, MEDIUM)
 AT_RISK_FROM_DAYS = FIRST_DAYS[MEDIUM]
@@ -36,7 +39,4 @@ LAST_PRIORITY = 5
 
 def level_of(days: int) -> int:
     """The level of a patient this many days after the last contact."""
-    for level, first in enumerate(FIRST_DAYS):
-        if days >= first:
-            return level
-    return ENGAGED
+    return ENGAGED - bisect_right(_BOUNDS, days)

@@ -1,3 +1,3 @@
 """Which rules made a stored document: raised when the same facts give other numbers or counters."""
 
-RULES_VERSION = 2
+RULES_VERSION = 3

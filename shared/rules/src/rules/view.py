@@ -18,6 +18,12 @@ MESSAGED_RECENTLY_DAYS = 30
 _OF_TODAY = ("level", "last_attempt_failed")
 """What a view keeps that depends on its instant, not only on the facts told by then."""
 
+_OF_VISITS = ("last_attended", "attended_days", "last_missed_day", "followup_day")
+"""What follows, without recalls, from appointments attended and missed."""
+
+_OF_CONTACTS = ("contacts", "contact_days", "counted_from", "counted_from_day")
+"""What follows from contacts."""
+
 
 class View:
     """One patient's facts as of T; what is costly is computed when first asked for."""
@@ -50,22 +56,31 @@ class View:
 
         Saves work, nothing else: what was told stays told, so equal counts are equal contents.
         """
-        if self.merged_away or not self.facts.reports:
+        if self.merged_away:
+            return
+        same_attended = self.attended == earlier.attended
+        if same_attended and self.missed == earlier.missed and not self.facts.recalls:
+            self._take(earlier, _OF_VISITS)
+        if not self.facts.reports:
+            if same_attended and len(self.communications) == len(earlier.communications):
+                self._take(earlier, _OF_CONTACTS)
             return
         told_before = earlier.reports
         self.reports = told_before if len(self.reports) == len(told_before) else self.reports
         same_reports = self.reports is told_before
-        if (
-            same_reports
-            and self.attended == earlier.attended
-            and len(self.communications) == len(earlier.communications)
-        ):
-            self.contacts = earlier.contacts
+        if same_reports and same_attended and len(self.communications) == len(earlier.communications):
+            self._take(earlier, _OF_CONTACTS)
         if same_reports and self.existing == earlier.existing:
             self.gathering, self.outreach = earlier.gathering, earlier.outreach
         elif self.reports[: len(told_before)] == told_before:
             self.gathering = earlier.gathering
             self.gathering.add(self.reports[len(told_before) :])
+
+    def _take(self, earlier: "View", names: tuple[str, ...]) -> None:
+        computed = earlier.__dict__
+        for name in names:
+            if name in computed:
+                self.__dict__[name] = computed[name]
 
     def move_on(self, as_of: int) -> None:
         """Becomes the view as of a later instant, where no fact begins, ends or is told in between.
@@ -140,6 +155,12 @@ class View:
             instants += [r.at for r in self.reports if r.outcome in TWO_WAY]
         instants.sort()
         return instants
+
+    @lazy
+    def contact_days(self) -> list[int]:
+        """Distinct local days of contacts, in order."""
+        day = self.calendar.day
+        return sorted({day(at) for at in self.contacts})
 
     @property
     def last_contact(self) -> int | None:

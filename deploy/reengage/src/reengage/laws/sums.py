@@ -6,6 +6,7 @@ from typing import Any
 
 from reengage.laws.findings import DAYS, SUMS, Violation, first_difference, violation
 from rules.calendar import Calendar, day_text
+from rules.figures import apart
 from rules.instants import HOUR
 from shared.rollups import Ladder, Rollups, month_of
 
@@ -37,15 +38,16 @@ class Expected:
     def fill(self) -> None:
         """Once all are added: the buckets."""
         for (instant, grain), changes in self._state.items():
-            _add(self.state[instant], changes)
+            counters = apart(changes)
+            _add(self.state[instant], counters)
             if grain == "all":
                 _add(self._instants("s|")[str(instant)], changes)
                 continue
             month, day, hour = self._rungs(instant)
-            _add(self.buckets["s|"]["n"][month], changes)
-            _add(self.buckets[f"s|{month}"]["n"][str(day)], changes)
+            _add(self.buckets["s|"]["n"][month], counters)
+            _add(self.buckets[f"s|{month}"]["n"][str(day)], counters)
             if grain == "hour":
-                _add(self.buckets[f"s|{day}"]["n"][str(hour)], changes)
+                _add(self.buckets[f"s|{day}"]["n"][str(hour)], counters)
                 _add(self.buckets[f"s|{day}|{hour}"]["n"][str(instant)], changes)
             else:
                 _add(self._instants(f"s|{day}")[str(instant)], changes)

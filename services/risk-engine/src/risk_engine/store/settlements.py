@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence, Set
 from typing import Any
 
 from pymongo import DeleteMany, DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
@@ -140,8 +140,12 @@ class MongoSettlementStore:
             if into_sums:
                 await self._rollups.bulk_write(self._pages.written(into_sums), session=session)
             contributions = {s.id: s.contribution if s.assessment is not None else None for s in current}
-            await _put(self._contributions, contributions, session)
-            await _put(self._assessments, {s.id: s.assessment for s in current}, session)
+            await _put(self._contributions, contributions, stored, session)
+            assessments = {s.id: s.assessment for s in current}
+            known = await self._assessments.find(
+                {"_id": {"$in": list(assessments)}}, {"_id": 1}, session=session
+            ).to_list()
+            await _put(self._assessments, assessments, {document["_id"] for document in known}, session)
             await self._tell_standings(current, stored, applied_at, session)
 
         await self._client.with_transaction(transaction)
@@ -229,13 +233,16 @@ class MongoSettlementStore:
             await self._timelines.bulk_write(updates, ordered=False)
 
 
-async def _put(collection: Collection, documents: Mapping[str, Mapping[str, Any] | None], session: Session) -> None:
+async def _put(
+    collection: Collection,
+    documents: Mapping[str, Mapping[str, Any] | None],
+    stored: Container[str],
+    session: Session,
+) -> None:
     """Makes these the documents stored by their `_id`s; of those that are None there is none.
 
-    What is new is inserted, which costs MongoDB less than replacing what is not there.
+    What is not `stored` is inserted, which costs MongoDB less than replacing what is not there.
     """
-    found = await collection.find({"_id": {"$in": list(documents)}}, {"_id": 1}, session=session).to_list()
-    stored = {document["_id"] for document in found}
     changes: list[Any] = []
     for name, document in documents.items():
         if document is None:
