@@ -29,6 +29,9 @@ from shared.timelines import Document
 LOOK = 12_000
 """Timelines that changed, looked for at once and read in batches."""
 
+LOOK_FOLDING = 1_500
+"""Likewise while large batches are folded. More of it leaves facts waiting, less of it sums."""
+
 RENEWALS = 8_000
 """Results that ran out, likewise; fewer, since sums wait meanwhile."""
 
@@ -157,7 +160,7 @@ class Settler:
         """
         folding = self._pace.folding
         under_way = self._turns.under_way  # by now: what ends while we look may be found, too
-        found = await self._dirty(homes, BATCH if folding else LOOK)
+        found = await self._dirty(homes, LOOK_FOLDING if folding else LOOK)
         dirty = [t for t in found if t["_id"] not in under_way]
         if not dirty:
             self._crowds = frozenset()
