@@ -66,7 +66,7 @@ def ladders(contributions: Iterable[Document], time_zone: str) -> dict[str, dict
 
 
 def _apart(changes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Single counters: "-c4+c20" names one that falls and one that rises."""
+    """Single counters: "+c20-c4" names one that falls and one that rises."""
     for name, n in changes.items():
         if name[0] not in "+-":
             yield name, n

@@ -139,13 +139,14 @@ class Subscription:
         ask = consumer.getmany
         now = asyncio.get_running_loop().time
         not_before = 0.0
-        crowded = False
+        crowded = backlog = False
 
         async def getmany(*args: Any, **options: Any) -> Any:
-            nonlocal not_before, crowded
+            nonlocal not_before, crowded, backlog
             self._asked()
             await asyncio.sleep(not_before - now())
             not_before = 0.0
+            waiting = await self._waiting(consumer) if backlog else {}
             try:
                 found = await self._of_first(consumer, ask)
             except KafkaError as fault:
@@ -156,8 +157,7 @@ class Subscription:
                 return found  # stored sooner without as many of the others again, who have the next turn
             try:
                 before = _count(found)
-                if crowded:
-                    await self._of_one_number(consumer, ask, found)
+                await self._number_by_number(ask, waiting, found)
                 if _count(found) == before:
                     _add(found, await ask(*args, **options | ({"timeout_ms": 0} if found else {})))
             except KafkaError as fault:
@@ -166,7 +166,7 @@ class Subscription:
                     raise  # else the position lies behind what was found: it would be lost
             if not found:
                 await self._pass_what_is_no_record(consumer)
-            crowded = _count(found) >= FEW
+            crowded, backlog = _count(found) >= FEW, _count(found) - before >= FEW
             if 0 < _count(found) < FEW:
                 not_before = now() + GATHERING_SECONDS
             return found
@@ -180,47 +180,52 @@ class Subscription:
             return {}
         return dict(await ask(*partitions, timeout_ms=0, max_records=self._first_records))
 
-    async def _of_one_number(
-        self, consumer: Any, ask: Callable[..., Awaitable[Any]], found: dict[KafkaPartition, list[Any]]
+    async def _waiting(self, consumer: Any) -> Offsets:
+        """How many records wait in each partition, where that is known; asked before anything is read.
+
+        Between two reads nothing may be waited for: partitions could change hands, and what was read be lost.
+        """
+        ends: Offsets = {}
+        for partition in consumer.assignment():
+            end = consumer.last_stable_offset(partition)
+            if end is not None:
+                ends[partition] = end
+        waiting: Offsets = {}
+
+        async def ask_positions() -> None:
+            for partition, end in ends.items():
+                waiting[partition] = end - await consumer.position(partition)
+
+        with suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(ask_positions(), _POSITION_SECONDS)
+        return {partition: count for partition, count in waiting.items() if count > 0}
+
+    async def _number_by_number(
+        self, ask: Callable[..., Awaitable[Any]], waiting: Offsets, found: dict[KafkaPartition, list[Any]]
     ) -> None:
         """Adds, of a backlog, what was fetched of the partitions of one number, and of the next ones while that is little.
 
         All about a patient has one key, so it lies in partitions of one number in all topics. Read at an even pace,
         it comes together, is stored at once, and settled once.
         """
-        numbers: dict[int, list[KafkaPartition]] = {}
-        for partition in consumer.assignment():
-            numbers.setdefault(partition.partition, []).append(partition)
+        numbers: dict[int, Offsets] = {}
+        for partition, count in waiting.items():
+            numbers.setdefault(partition.partition, {})[partition] = count
         left = self._max_records
         for number in sorted(numbers, key=lambda one: (one < self._number, one)):
             if number != self._number:
                 self._number, self._of_number = number, 0
-            if self._of_number < AT_A_TIME * self._max_records:
-                before = _count(found)
-                await self._evenly(consumer, ask, numbers[number], left, found)
-                self._of_number += _count(found) - before
-                left -= _count(found) - before
+            if len(numbers) > 1 and self._of_number >= AT_A_TIME * self._max_records:
+                continue
+            before = _count(found)
+            total = sum(numbers[number].values())
+            for partition, count in numbers[number].items():
+                share = math.ceil(left * count / total)
+                _add(found, await ask(partition, timeout_ms=0, max_records=share))
+            self._of_number += _count(found) - before
+            left -= _count(found) - before
             if left <= self._max_records // 2:
                 break
-
-    async def _evenly(
-        self,
-        consumer: Any,
-        ask: Callable[..., Awaitable[Any]],
-        partitions: Sequence[KafkaPartition],
-        limit: int,
-        found: dict[KafkaPartition, list[Any]],
-    ) -> None:
-        """Adds what was fetched of these partitions, of each in proportion to what waits in it."""
-        waiting: dict[KafkaPartition, int] = {}
-        for partition in partitions:
-            end = consumer.highwater(partition)
-            if end is not None:  # something was fetched, so its position is known
-                waiting[partition] = max(0, end - await consumer.position(partition))
-        for partition, count in waiting.items():
-            if count:
-                share = math.ceil(limit * count / sum(waiting.values()))
-                _add(found, await ask(partition, timeout_ms=0, max_records=share))
 
     async def _pass_what_is_no_record(self, consumer: Any) -> None:
         """Commits behind the marks of transactions and what they took back: nobody waits for it.

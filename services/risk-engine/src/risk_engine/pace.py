@@ -1,4 +1,4 @@
-"""When settling has its turn: as soon as facts were stored, in one transaction at a time while more of them wait."""
+"""When settling has its turn: as soon as facts were stored, in as few transactions as can be while more of them wait."""
 
 import asyncio
 import math

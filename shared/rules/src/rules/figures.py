@@ -3,7 +3,7 @@
 State figures are those of the instant alone (who stands in which class); day figures belong to a
 local day (an attempt to the day it began). Counters have short names, since each is stored with
 every change; the constants below and in `rules.activity` are their only spelling. Who moves from one
-class to another changes several state figures by one: these have one name together ("-c4+c20+any"),
+class to another changes several state figures by one: these have one name together ("+any+c20-c4"),
 so that what a patient adds at an instant is one number to store, and many take the same way.
 """
 

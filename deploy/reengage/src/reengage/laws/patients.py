@@ -17,6 +17,7 @@ from rules.breakpoints import next_change
 from rules.calendar import day_text
 from rules.contribution import contribution
 from rules.facts import Facts
+from rules.figures import apart
 from rules.settings import RuleSettings
 from rules.view import View
 from shared.assessments import OUT_OF_SCOPE, assessment_document
@@ -72,10 +73,11 @@ def _check_contribution(
 ) -> list[Violation]:
     computed = contribution(facts, settings)
     found = []
-    state = dict(stored["state"])
-    if state != computed.state:
-        at = first_difference(computed.state, state)
-        expected, actual = computed.state.get(at, {}), state.get(at, {})
+    wanted = {at: apart(changes) for at, changes in computed.state.items()}
+    state = {at: apart(changes) for at, changes in stored["state"]}
+    if state != wanted:
+        at = first_difference(wanted, state)
+        expected, actual = wanted.get(at, {}), state.get(at, {})
         found.append(violation(CONTRIBUTIONS, patient_id=patient, at=when(at), expected=expected, actual=actual))
     days = {(at, day): changes for at, day, changes in stored["days"]}
     if days != computed.days:
