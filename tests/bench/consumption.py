@@ -15,7 +15,7 @@ from bench.stack import Stack, cpu_seconds
 from shared.clock import SystemClock
 from shared.topics import PARTITIONS
 
-RUNS = 3
+RUNS = 5
 """Medians of so many are told."""
 
 SEED = 1

@@ -29,9 +29,17 @@ class MemorySettlements:
     # ---------------------------------------------------------------- settlements
 
     def dirty(
-        self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = (), unrecorded_before: int | None = None
+        self,
+        homes: Sequence[int],
+        limit: int,
+        *,
+        of: str | None = None,
+        besides: Sequence[str] = (),
+        unrecorded_before: int | None = None,
     ) -> list[Document]:
         found = [t for t in self._timelines.stored.values() if "dirty" in t and t["home"] in homes]
+        if of is not None:
+            found = [t for t in found if t["organization_id"] == of]
         found.sort(key=lambda t: (t["dirty"], t["_id"]))
         if unrecorded_before is not None:
             found = [t for t in found if "contact" in t or "erased" in t or t["dirty"] < unrecorded_before]

@@ -13,11 +13,11 @@ from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.pace import FOLDING_RECORDS
 from risk_engine.settlement import Addition, Settled
-from risk_engine.settling import Settler
+from risk_engine.settling import CROWD, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
-from risk_engine.turns import BATCH, SMALLEST_BATCH
+from risk_engine.turns import BATCH, LANES, SMALLEST_BATCH
 from rules.instants import DAY, parse_instant
 from shared.clock import SystemClock
 from shared.faults import TransientError
@@ -149,10 +149,11 @@ class Clinic:
             fact |= {"merged_at": NOW - 30 * DAY, "merged_into": into}
         await self._timelines.fold([Change(self.id, patient, "contact", fact["v"], fact, survivor)])
 
-    async def contacts(self, count: int) -> None:
+    async def contacts(self, count: int, first: int = 0) -> None:
         """So many patients, folded at once."""
         fact = {"v": "1", "created_at": NOW - 300 * DAY, "updated_at": NOW, "name": "x"}
-        await self._timelines.fold([Change(self.id, f"p{n}", "contact", "1", fact) for n in range(count)])
+        numbers = range(first, first + count)
+        await self._timelines.fold([Change(self.id, f"p{n}", "contact", "1", fact) for n in numbers])
 
     async def assessed(self) -> int:
         """How many patients have an assessment."""
@@ -366,6 +367,32 @@ async def test_a_younger_backlog_has_its_turn_after_the_older_one_and_hides_nobo
         await cancelled(settling)
         await older.close()
         await younger.close()
+
+
+async def test_while_much_is_folded_few_organizations_have_their_turn_at_once(
+    client: DatabaseClient, clinic: Clinic, unique_name: str
+) -> None:
+    clinics = [clinic, *(Clinic(client, f"{unique_name}_{number}") for number in range(2 * LANES))]
+    settler = clinic.settler()
+    try:
+        for each in clinics[1:]:
+            await each.open()
+            clinic.homes += each.homes
+        for first in (0, CROWD):  # no organization's patients in a row
+            for each in clinics:
+                await each.contacts(CROWD, first)
+        assessed = []
+        with settler.fold(FOLDING_RECORDS):
+            while await settler.settle_dirty(clinic.homes):
+                await settler.settle_dirty([])  # what is left is written then
+                assessed.append([await each.assessed() for each in clinics])
+        both, none = [2 * CROWD] * LANES, [0] * LANES
+        assert assessed == [[*both, *none, 0], [*both, *both, 0], [*both, *both, 2 * CROWD]], (
+            "who waited longest, whole"
+        )
+    finally:
+        for each in clinics[1:]:
+            await each.close()
 
 
 async def test_while_the_last_results_are_written_the_next_are_computed(

@@ -1,52 +1,62 @@
-"""Work in transactions: all of it, never two of one home at once, both lanes busy for as long as possible."""
+"""Work in transactions: all of it, never two of an organization at once, both lanes busy for as long as possible."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from risk_engine.turns import LANES, OVERLAPPING, SMALLEST_BATCH, Turns
+from risk_engine.turns import BATCH, LANES, OVERLAPPING, SMALLEST_BATCH, Turns
 from shared.clock import SystemClock
 from shared.timelines import Document
 
 
 class Writes:
-    """What was written, and which homes were being written at each moment."""
+    """What was written, and which organizations were being written at each moment."""
 
     def __init__(self, long: int = 0) -> None:
         self._long = long
         self.written: list[str] = []
-        self.at_once: list[list[int]] = []
-        self._under_way: list[set[int]] = []
+        self.batches: list[list[str]] = []
+        """The organization of each of a batch, batch by batch."""
+        self.at_once: list[list[str]] = []
+        self._under_way: list[set[str]] = []
 
     async def prepare(self, some: Sequence[Document]) -> list[Document]:
         await asyncio.sleep(0)
         return list(some)
 
     async def write(self, some: list[Document]) -> None:
-        homes = {each["home"] for each in some}
-        self._under_way.append(homes)
-        self.at_once.append([home for each in self._under_way for home in each])
+        self.batches.append([each["organization_id"] for each in some])
+        organizations = set(self.batches[-1])
+        self._under_way.append(organizations)
+        self.at_once.append([organization for each in self._under_way for organization in each])
         for _ in range(self._long + 1):
             await asyncio.sleep(0)
-        self._under_way.remove(homes)
+        self._under_way.remove(organizations)
         self.written += [each["_id"] for each in some]
 
 
 def _work(sizes: Sequence[int]) -> list[Document]:
-    return [{"_id": f"{home}-{number}", "home": home} for home, size in enumerate(sizes) for number in range(size)]
+    """So many of each organization, in turns: nobody's wait in a row."""
+    return [
+        {"_id": f"{organization}-{number}", "organization_id": str(organization)}
+        for number in range(max(sizes, default=0))
+        for organization, size in enumerate(sizes)
+        if number < size
+    ]
 
 
 @given(st.lists(st.integers(0, 3 * SMALLEST_BATCH), max_size=6), st.sampled_from([1, OVERLAPPING]))
-def test_everything_is_written_once_and_no_home_twice_at_once(sizes: list[int], parts: int) -> None:
+def test_everything_is_written_once_and_no_organization_twice_at_once(sizes: list[int], parts: int) -> None:
     writes, work = Writes(), _work(sizes)
     if work:
         asyncio.run(Turns(SystemClock()).take(work, writes.prepare, writes.write, parts))
 
     assert sorted(writes.written) == sorted(each["_id"] for each in work)
-    assert all(len(homes) == len(set(homes)) for homes in writes.at_once)
+    assert all(len(of) == len(set(of)) for of in writes.at_once)
 
 
 @given(
@@ -70,7 +80,7 @@ def test_what_is_taken_while_the_last_is_written_waits_for_it(
 
     asyncio.run(all_of_them())
     assert sorted(writes.written) == sorted(each["_id"] for sizes in takes for each in _work(sizes))
-    assert all(len(homes) == len(set(homes)) for homes in writes.at_once)
+    assert all(len(of) == len(set(of)) for of in writes.at_once)
 
 
 async def test_of_nothing_nothing_is_prepared_or_written() -> None:
@@ -154,9 +164,33 @@ async def test_what_is_prepared_ahead_ends_with_a_write_that_fails() -> None:
     assert preparing == set()
 
 
-def test_two_homes_of_the_same_parity_are_written_at_once() -> None:
+def test_two_organizations_are_written_at_once() -> None:
     writes = Writes()
-    work = [each for each in _work([200, 0, 200]) if each["home"] in (0, 2)]
-    asyncio.run(Turns(SystemClock()).take(work, writes.prepare, writes.write))
+    asyncio.run(Turns(SystemClock()).take(_work([200, 200]), writes.prepare, writes.write))
 
-    assert max(len(homes) for homes in writes.at_once) == LANES
+    assert max(len(of) for of in writes.at_once) == LANES
+
+
+@given(st.lists(st.integers(0, SMALLEST_BATCH), max_size=12))
+def test_an_organization_that_fits_into_a_batch_is_not_cut(sizes: list[int]) -> None:
+    writes, work = Writes(), _work(sizes)
+    if len(work) > SMALLEST_BATCH:
+        asyncio.run(Turns(SystemClock()).take(work, writes.prepare, writes.write, parts=1))
+
+        together = Counter(organization for batch in writes.batches for organization in set(batch))
+        assert set(together.values()) == {1}
+
+
+def test_a_large_organization_is_cut_into_equal_parts() -> None:
+    three = 2 * BATCH + 300
+
+    async def batches_of(*sizes: int) -> list[list[int]]:
+        turns, writes = Turns(SystemClock()), Writes()
+        while len(writes.batches) == 0 or len(writes.batches[-1]) < BATCH:  # it grows while it is quick
+            await turns.take(_work([BATCH]), writes.prepare, writes.write, parts=1)
+        writes.batches.clear()
+        await turns.take(_work(sizes), writes.prepare, writes.write, parts=1)
+        return [list(Counter(batch).values()) for batch in writes.batches]
+
+    assert asyncio.run(batches_of(three, three)) == [[three // 3]] * 6
+    assert sorted(asyncio.run(batches_of(three, three, 100))) == [[100], *[[three // 3]] * 6]

@@ -17,7 +17,7 @@ from risk_engine.pace import NEXT_SECONDS, Pace
 from risk_engine.results import Batch, Results, work_of
 from risk_engine.store.settlements import MongoSettlementStore
 from risk_engine.store.standings import MongoStandingStore, Standing
-from risk_engine.turns import BATCH, OVERLAPPING, SMALLEST_BATCH, Turns
+from risk_engine.turns import BATCH, LANES, OVERLAPPING, SMALLEST_BATCH, Turns
 from shared.clock import Clock
 from shared.failpoints import reached
 from shared.faults import describe, is_transient
@@ -29,7 +29,7 @@ from shared.timelines import Document
 LOOK = 12_000
 """Timelines that changed, looked for at once and read in batches."""
 
-LOOK_FOLDING = 1_500
+LOOK_FOLDING = 1_000
 """Likewise while large batches are folded. More of it leaves facts waiting, less of it sums."""
 
 RENEWALS = 8_000
@@ -159,19 +159,30 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
-        under_way = self._turns.under_way  # by now: what ends while we look may be found, too
-        found = await self._dirty(homes, LOOK_FOLDING if folding else LOOK)
-        dirty = [t for t in found if t["_id"] not in under_way]
+        dirty = await self._waiting(homes, LOOK_FOLDING if folding else LOOK)
         if not dirty:
             self._crowds = frozenset()
             return await self._turns.ended()
         self._crowds = _with_more_than(CROWD, dirty) if folding or len(dirty) >= BATCH else frozenset()
         crowded = [t for t in dirty if t["organization_id"] in self._crowds]
+        if folding:
+            crowded = await self._of_few(crowded, homes)
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
-        ahead = not folding and self._failing_since is None  # while a fault lasts, a round ends as its writes do
+        ahead = self._failing_since is None  # while a fault lasts, a round ends as its writes do
         await self._turns.take(crowded or dirty, self._settled, self._write, parts, ahead=ahead)
         return True
+
+    async def _of_few(self, crowded: list[dict[str, Any]], homes: Sequence[int]) -> list[dict[str, Any]]:
+        """As many timelines, of the organizations whose turn it is and no others.
+
+        The patients of an organization touch the same rollups: these are written once for all of them.
+        """
+        organizations = list(dict.fromkeys(t["organization_id"] for t in crowded))
+        if len(organizations) <= LANES:
+            return crowded
+        found = [await self._waiting(homes, LOOK_FOLDING // LANES, of=one) for one in organizations[:LANES]]
+        return [t for of_one in found for t in of_one]
 
     async def settle_beside_crowds(self) -> None:
         """Settles what waits beside a backlog of other organizations.
@@ -181,19 +192,22 @@ class Settler:
         homes, backlog = self._homes(), self._crowds
         if not backlog or not homes:
             return
-        dirty = await self._dirty(homes, BATCH, besides=backlog)
+        dirty = await self._waiting(homes, BATCH, besides=backlog)
         while more := _with_more_than(MANY_BESIDE, dirty):
             backlog |= more
-            dirty = await self._dirty(homes, BATCH, besides=backlog)
-        under_way = self._turns.under_way
-        some = [t for t in dirty if t["_id"] not in under_way]
-        await self._turns_beside.take(some, self._settled, self._write)
+            dirty = await self._waiting(homes, BATCH, besides=backlog)
+        await self._turns_beside.take(dirty, self._settled, self._write)
 
-    async def _dirty(
-        self, homes: Sequence[int], limit: int, besides: frozenset[str] = frozenset()
+    async def _waiting(
+        self, homes: Sequence[int], limit: int, *, of: str | None = None, besides: frozenset[str] = frozenset()
     ) -> list[dict[str, Any]]:
+        """Timelines to be settled, without those that are being written."""
+        under_way = self._turns.under_way  # by now: what ends while we look may be found, too
         before = self._clock.now() - AWAITED if self._pace.folding else None
-        return await self._settlements.dirty(homes, limit, besides=sorted(besides), unrecorded_before=before)
+        found = await self._settlements.dirty(
+            homes, limit + len(under_way), of=of, besides=sorted(besides), unrecorded_before=before
+        )
+        return [t for t in found if t["_id"] not in under_way][:limit]
 
     async def _settled(self, some: Sequence[Document]) -> Batch:
         timelines = await self._settlements.of_patients([t["_id"] for t in some])

@@ -10,7 +10,7 @@ from shared.clock import Clock
 from shared.tasks import cancelled
 from shared.timelines import Document
 
-BATCH, SMALLEST_BATCH = 1_000, 50
+BATCH, SMALLEST_BATCH = 1_500, 50
 """Timelines settled in one transaction: the more, the fewer rollups are touched for each of them."""
 
 QUICK_SECONDS, SLOW_SECONDS = 1.5, 4.0
@@ -32,17 +32,39 @@ Write = Callable[[P], Coroutine[Any, Any, None]]
 
 
 def _lanes(work: Sequence[Document]) -> list[list[Document]]:
-    """The work in lanes of about the same length, each home in one, those with little first.
+    """The work in lanes of about the same length, each organization in one, those with little first.
 
     The patients of an organization touch the same rollups, and follow each other.
     """
-    homes: dict[int, list[Document]] = {}
+    organizations: dict[str, list[Document]] = {}
     for one in work:
-        homes.setdefault(one["home"], []).append(one)
+        organizations.setdefault(one["organization_id"], []).append(one)
     lanes: list[list[list[Document]]] = [[] for _ in range(LANES)]
-    for of_home in sorted(homes.values(), key=len, reverse=True):
-        min(lanes, key=lambda lane: sum(map(len, lane))).append(of_home)
-    return [[one for of_home in reversed(lane) for one in of_home] for lane in lanes if lane]
+    lengths = [0] * LANES
+    for of_one in sorted(organizations.values(), key=len, reverse=True):
+        shortest = lengths.index(min(lengths))
+        lanes[shortest].append(of_one)
+        lengths[shortest] += len(of_one)
+    return [[one for of_one in reversed(lane) for one in of_one] for lane in lanes if lane]
+
+
+def _end_of_batch(lane: Sequence[Document], begin: int, size: int) -> int:
+    """Where a batch of at most so many ends: with an organization, or one too large for it is cut into equal parts."""
+    end = begin
+    while end < len(lane):
+        of_one = _end_of_organization(lane, end)
+        if of_one - begin <= size:
+            end = of_one
+            continue
+        if end == begin:
+            end += math.ceil((of_one - begin) / math.ceil((of_one - begin) / size))
+        break
+    return end
+
+
+def _end_of_organization(lane: Sequence[Document], begin: int) -> int:
+    organization = lane[begin]["organization_id"]
+    return next((n for n in range(begin, len(lane)) if lane[n]["organization_id"] != organization), len(lane))
 
 
 class Turns:
@@ -84,7 +106,7 @@ class Turns:
         *,
         ahead: bool = False,
     ) -> None:
-        """Prepares and writes all of it; whatever has a field `home` is work.
+        """Prepares and writes all of it; whatever has a field `organization_id` is work.
 
         With `ahead` it returns while the last of it is being written: then more can be looked for meanwhile.
         Whatever is written next waits for that.
@@ -125,9 +147,10 @@ class Turns:
         try:
             while begun < len(work) or preparing:
                 while begun < len(work) and len(preparing) < at_once:
-                    some = work[begun : begun + min(self._batch, largest)]
+                    end = _end_of_batch(work, begun, min(self._batch, largest))
+                    some = work[begun:end]
                     preparing.append((asyncio.create_task(prepare(some)), some))
-                    begun += len(some)
+                    begun = end
                 task, some = preparing[0]
                 prepared = await task
                 if writing is None:

@@ -25,6 +25,7 @@ def expired_assessment(assessment: Document) -> dict[str, Any]:
     return {
         "_id": assessment["_id"],
         "home": assessment["home"],
+        "organization_id": organization_id,
         "timeline": timeline_id(organization_id, assessment["patient_id"]),
     }
 
@@ -57,20 +58,28 @@ class MongoSettlementStore:
     # ---------------------------------------------------------------- what is to be settled
 
     async def dirty(
-        self, homes: Sequence[int], limit: int, *, besides: Sequence[str] = (), unrecorded_before: int | None = None
+        self,
+        homes: Sequence[int],
+        limit: int,
+        *,
+        of: str | None = None,
+        besides: Sequence[str] = (),
+        unrecorded_before: int | None = None,
     ) -> list[dict[str, Any]]:
         """Timelines that changed since they were settled, those that waited longest first.
 
-        `_id`, `home` and `organization_id` of each; none of the organizations `besides`, and with `unrecorded_before`
+        `_id`, `home` and `organization_id` of each; all of one organization, or none of those `besides`, and with `unrecorded_before`
         none that lacks the patient's record and has waited only since then (µs).
         """
         query: dict[str, Any] = {"home": {"$in": list(homes)}, "dirty": {"$exists": True}}
         if unrecorded_before is not None:
             counting = [{name: {"$exists": True}} for name in ("contact", "erased")]
             query["$or"] = [*counting, {"dirty": {"$lt": unrecorded_before}}]
-        if besides:
+        if of is not None:
+            query["organization_id"] = of
+        elif besides:
             query["organization_id"] = {"$nin": list(besides)}
-        hint = "dirty_by_organization" if besides else "dirty_by_home"
+        hint = "dirty_by_organization" if "organization_id" in query else "dirty_by_home"
         fields = {"home": 1, "organization_id": 1}
         return await self._timelines.find(query, fields, sort=[("dirty", 1)], limit=limit, hint=hint).to_list()
 
