@@ -1,6 +1,7 @@
 """A topic of its own for each test, and what is in its dead-letter topic."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -17,6 +18,13 @@ async def topic(kafka_bootstrap: str, unique_name: str) -> Topic:
     topic = Topic(unique_name, "a test", ("a test",), (), DAYS)
     await ensure_topics(kafka_bootstrap, [topic])
     return topic
+
+
+@pytest.fixture
+async def other_topic(kafka_bootstrap: str, topic: Topic) -> Topic:
+    other = replace(topic, name=f"{topic.name}_other")
+    await ensure_topics(kafka_bootstrap, [other])
+    return other
 
 
 @pytest.fixture

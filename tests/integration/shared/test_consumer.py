@@ -180,10 +180,20 @@ async def test_the_topic_that_comes_first_does_not_wait_for_a_backlog_of_the_oth
     assert last < len(backlog) / 2
 
 
+@pytest.mark.parametrize(
+    ("different_keys", "trickle"),
+    [(1_000, False), (1_000, True), (1, False), (1, True)],
+    ids=["alone", "beside a trickle", "in one partition", "in one partition, beside a trickle"],
+)
 async def test_a_backlog_of_several_topics_comes_at_an_even_pace(
-    start: Start, topic: Topic, producer: KeyedProducer
+    start: Start,
+    topic: Topic,
+    other_topic: Topic,
+    producer: KeyedProducer,
+    different_keys: int,
+    trickle: bool,
 ) -> None:
-    keys = [b"k%d" % number for number in range(1_000)]
+    keys = [b"k%d" % (number % different_keys) for number in range(1_000)]
     for count in range(4):  # one record of each key in one topic, four in the other
         await producer.publish_all([Outgoing(topic.dead_letters, key, b"x" * 500) for key in keys])
         if not count:
@@ -192,14 +202,19 @@ async def test_a_backlog_of_several_topics_comes_at_an_even_pace(
 
     async def handle(records: Sequence[Record]) -> list[DeadLetter]:
         batches.append(Counter((record.partition, record.topic) for record in records))
+        if trickle:
+            await publish(producer, other_topic, 1)
         await asyncio.sleep(0.2)  # so that all partitions are fetched meanwhile
         return []
 
     def all_came() -> None:
-        assert sum(batch.total() for batch in batches) == 5 * len(keys)
+        came = sum(count for batch in batches for (_, name), count in batch.items() if name != other_topic.name)
+        assert came == 5 * len(keys)
 
-    await start(handle, others=[topic.dead_letters], max_records=300)
+    first = {"first": other_topic.name} if trickle else {}
+    await start(handle, others=[topic.dead_letters, other_topic.name], max_records=300, **first)
     await eventually(all_came, within=30)
+    assert trickle == any(name == other_topic.name for batch in batches for _, name in batch)
     shares = []
     for batch in batches:
         for number in range(PARTITIONS):
@@ -207,6 +222,31 @@ async def test_a_backlog_of_several_topics_comes_at_an_even_pace(
             if one + four >= 100:
                 shares.append(one / (one + four))
     assert sum(0.1 < share < 0.3 for share in shares) > len(shares) / 2, shares
+
+
+async def test_what_came_of_some_partitions_is_not_lost_when_kafka_fails_for_the_next(
+    start: Start, topic: Topic, producer: KeyedProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, found, failed = AIOKafkaConsumer.getmany, 0, 0
+
+    async def getmany(self: AIOKafkaConsumer, *partitions: TopicPartition, **options: Any) -> Any:
+        nonlocal found, failed
+        if partitions and found == 3:
+            found = 0
+            failed += 1
+            raise KafkaError("of this partition")
+        answer = await ask(self, *partitions, **options)
+        found = found + 1 if partitions and answer else 0
+        return answer
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    backlog = [b"x%d" % number for number in range(3_000)]
+    await producer.publish_all([Outgoing(topic.dead_letters, value, value) for value in backlog])
+    values = await publish(producer, topic, 1_000)
+    handled = Handled()
+    await start(handled, others=[topic.dead_letters], max_records=200)
+    await eventually(handled.all_of([*backlog, *values]), within=30)
+    assert failed > 1
 
 
 async def test_little_of_the_first_topic_is_handled_by_itself_and_the_others_have_every_other_turn(
