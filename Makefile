@@ -31,7 +31,7 @@ down: venv ## Stops it; the data stays
 scale: venv ## make scale SERVICE=risk-engine COUNT=2
 	@$(LOCAL) scale "$(SERVICE)" "$(COUNT)"
 
-test: install ## All tests; ARGS="-k name" for some
+test: install ## All tests, a quarter of an hour; ARGS="-k name" for some
 	@$(PY) tests/run.py $(ARGS)
 
 check: venv ## Format, lint, types
@@ -44,10 +44,10 @@ format: venv ## Formats, and repairs what lint can repair
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-bench: install ## Measures: see docs
+bench: install ## Measures, ten minutes (docs/benchmarks.md); ARGS=--help for less
 	@$(PY) tests/bench/run.py $(ARGS)
 
-test-faults: install ## Kills, freezes and cuts: see docs
+test-faults: install ## Kills, freezes and cuts, two minutes (docs/guarantees.md); ARGS=--help for more
 	@$(PY) tests/faults/run.py $(ARGS)
 
 test-compose: ## The containers: builds, starts, asks and removes them (needs Docker)

@@ -75,7 +75,7 @@ def say(text: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="of the first run; each next one has the next number")
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=1, help="two minutes each")
     parser.add_argument("--faults", type=int, default=20, help="of each run")
     parser.add_argument("--minutes", type=float, default=120, help="no fault begins after these")
     parser.add_argument("--only", choices=sorted(KINDS), help="one kind of fault")

@@ -17,7 +17,7 @@ from reengage.commands import (
 
 app = typer.Typer(
     name="reengage",
-    help="Operates Reengage: organizations, tokens, synchronization, status and dead letters.",
+    help="Operates Reengage: organizations, tokens, synchronization, status, dead letters, rebuilds and erasures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
