@@ -27,7 +27,7 @@ async def consumption(stack: Stack, *, quick: bool) -> list[Figure]:
 
     A run's floor is the mean of the one before and the one after.
     """
-    each = 150 if quick else 3_000
+    each = 500 if quick else 3_000
     now = SystemClock().now()
     committed = total = 0
     floors: list[float] = []
@@ -74,9 +74,10 @@ async def _engine(stack: Stack, total: int, committed: int) -> _Run:
     """Reads so many events into an empty database; with those before, so many are committed then."""
     for name in stack.database.list_collection_names():
         stack.database.drop_collection(name)
-    process = stack.start(GROUP)
     async with Group(stack.kafka, GROUP) as group:
-        progress = await group.watch(committed, within=240, alive=process.alive)
+        nothing = await group.now()
+        process = stack.start(GROUP)
+        progress = await group.watch(committed, since=nothing, within=240, alive=process.alive)
     await wait_settled(stack, within=240, alive=process.alive)
     settled = Progress([progress.samples[0], progress.first, (time.monotonic(), committed)])
     spent = cpu_seconds(process) / total * 1e6

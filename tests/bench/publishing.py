@@ -86,10 +86,16 @@ class Group:
             shares.append(max(map(len, of_topics), default=0))
         return shares
 
-    async def watch(self, total: int, *, within: float, alive: Callable[[], bool] = lambda: True) -> Progress:
+    async def now(self) -> Progress:
+        """How far it is now: to be asked for before whoever commits begins."""
+        return Progress([(time.monotonic(), await self.committed())])
+
+    async def watch(
+        self, total: int, *, since: Progress | None = None, within: float, alive: Callable[[], bool] = lambda: True
+    ) -> Progress:
         """Returns once `total` records are committed; raises TimeoutError."""
         deadline = time.monotonic() + within
-        samples = [(time.monotonic(), await self.committed())]
+        samples = [*(since or await self.now()).samples]
         while samples[-1][1] < total:
             if time.monotonic() > deadline or not alive():
                 raise TimeoutError(f"group {self._name} stands at {samples[-1][1]} of {total}")

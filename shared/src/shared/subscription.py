@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -43,6 +43,8 @@ _log = log_of("consumer")
 
 
 Offsets = dict[KafkaPartition, int]
+Fetched = dict[KafkaPartition, list[Any]]
+Ask = Callable[..., Awaitable[Fetched]]
 
 
 class Batch:
@@ -73,6 +75,49 @@ class Batch:
         self._message.committed = AckStatus.ACKED
 
 
+class _Turn:
+    """What is taken at once of what was fetched, each partition by itself.
+
+    Of several that are asked together, aiokafka drops what it took from the others when one fails (a damaged batch), with
+    the position behind it: it would be lost.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.found: Fetched = {}
+        self.fault: KafkaError | None = None
+        """Why something was not taken; it comes again."""
+
+    @property
+    def count(self) -> int:
+        """Records taken so far."""
+        return sum(map(len, self.found.values()))
+
+    async def take(self, partitions: Sequence[KafkaPartition], most: int, timeout_ms: int = 0) -> None:
+        """Takes at most so many records of these partitions (none: of all), and waits until there is one of any of them."""
+        if most < 1:
+            return
+        before = self.count
+        await self._take(partitions, 1, timeout_ms)
+        if self.count > before or self.fault is not None:
+            for partition in partitions:
+                if self.count - before < most:
+                    await self.take_of(partition, most - self.count + before)
+
+    async def take_of(self, partition: KafkaPartition, most: int) -> None:
+        """Takes at most so many records of one."""
+        await self._take([partition], most, 0)
+
+    async def _take(self, partitions: Sequence[KafkaPartition], most: int, timeout_ms: int) -> None:
+        try:
+            fetched = await self._ask(*partitions, timeout_ms=timeout_ms, max_records=most)
+        except KafkaError as fault:
+            self.fault = fault
+            return
+        for partition, records in fetched.items():
+            self.found.setdefault(partition, []).extend(records)
+
+
 class Subscription:
     """One consumer of several topics; `on_batch` raises NackMessage to have the records come again."""
 
@@ -96,7 +141,7 @@ class Subscription:
         self._first = first
         self._first_records = max(1, max_records // 2)
         self._max_records = max_records
-        self._number = self._of_number = 0
+        self._number = self._of_number = self._turns = 0
         self._broker = KafkaBroker(
             bootstrap_servers,
             client_id=client_id,
@@ -141,44 +186,43 @@ class Subscription:
         not_before = 0.0
         crowded = backlog = False
 
-        async def getmany(*args: Any, **options: Any) -> Any:
+        async def getmany(*, timeout_ms: int, max_records: int) -> Fetched:
             nonlocal not_before, crowded, backlog
             self._asked()
             await asyncio.sleep(not_before - now())
             not_before = 0.0
             waiting = await self._waiting(consumer) if backlog else {}
-            try:
-                found = await self._of_first(consumer, ask)
-            except KafkaError as fault:
-                _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
-                raise
-            if crowded and 0 < _count(found) < FEW:
+            turn = _Turn(ask)
+            self._turns += 1
+            first = [one for one in consumer.assignment() if one.topic == self._first]
+            if first:
+                await turn.take(self._in_turn(first), self._first_records)
+            before = turn.count
+            if crowded and 0 < before < FEW:
                 crowded = False
-                return found  # stored sooner without as many of the others again, who have the next turn
-            try:
-                before = _count(found)
-                await self._number_by_number(ask, waiting, found)
-                if _count(found) == before:
-                    _add(found, await ask(*args, **options | ({"timeout_ms": 0} if found else {})))
-            except KafkaError as fault:
-                _log.warning("Kafka does not answer", group=self._group, error=describe(fault))
-                if not found:
-                    raise  # else the position lies behind what was found: it would be lost
-            if not found:
+                return turn.found  # stored sooner without as many of the others again, who have the next turn
+            await self._number_by_number(turn, waiting)
+            if turn.count == before:
+                timeout = 0 if before else timeout_ms
+                await turn.take(self._in_turn(consumer.assignment()), max_records - before, timeout)
+            if turn.fault is not None:
+                _log.warning("Kafka does not answer", group=self._group, error=describe(turn.fault))
+                if not turn.found:
+                    raise turn.fault
+            if not turn.found:
                 await self._pass_what_is_no_record(consumer)
-            crowded, backlog = _count(found) >= FEW, _count(found) - before >= FEW
-            if 0 < _count(found) < FEW:
+            crowded, backlog = turn.count >= FEW, turn.count - before >= FEW
+            if 0 < turn.count < FEW:
                 not_before = now() + GATHERING_SECONDS
-            return found
+            return turn.found
 
         consumer.getmany = getmany
 
-    async def _of_first(self, consumer: Any, ask: Callable[..., Awaitable[Any]]) -> dict[KafkaPartition, list[Any]]:
-        """What was fetched of the topic that comes first: aiokafka hands partitions out in the order they came in."""
-        partitions = [partition for partition in consumer.assignment() if partition.topic == self._first]
-        if not partitions:
-            return {}
-        return dict(await ask(*partitions, timeout_ms=0, max_records=self._first_records))
+    def _in_turn(self, partitions: Iterable[KafkaPartition]) -> list[KafkaPartition]:
+        """The same; each comes first in its turn, since who is asked last may get nothing."""
+        ordered = sorted(partitions)
+        begin = self._turns % max(1, len(ordered))
+        return ordered[begin:] + ordered[:begin]
 
     async def _waiting(self, consumer: Any) -> Offsets:
         """How many records wait in each partition, where that is known; asked before anything is read.
@@ -200,10 +244,8 @@ class Subscription:
             await asyncio.wait_for(ask_positions(), _POSITION_SECONDS)
         return {partition: count for partition, count in waiting.items() if count > 0}
 
-    async def _number_by_number(
-        self, ask: Callable[..., Awaitable[Any]], waiting: Offsets, found: dict[KafkaPartition, list[Any]]
-    ) -> None:
-        """Adds, of a backlog, what was fetched of the partitions of one number, and of the next ones while that is little.
+    async def _number_by_number(self, turn: "_Turn", waiting: Offsets) -> None:
+        """Takes, of a backlog, what was fetched of the partitions of one number, and of the next ones while that is little.
 
         All about a patient has one key, so it lies in partitions of one number in all topics. Read at an even pace,
         it comes together, is stored at once, and settled once.
@@ -217,13 +259,12 @@ class Subscription:
                 self._number, self._of_number = number, 0
             if len(numbers) > 1 and self._of_number >= AT_A_TIME * self._max_records:
                 continue
-            before = _count(found)
+            before = turn.count
             total = sum(numbers[number].values())
             for partition, count in numbers[number].items():
-                share = math.ceil(left * count / total)
-                _add(found, await ask(partition, timeout_ms=0, max_records=share))
-            self._of_number += _count(found) - before
-            left -= _count(found) - before
+                await turn.take_of(partition, math.ceil(left * count / total))
+            self._of_number += turn.count - before
+            left -= turn.count - before
             if left <= self._max_records // 2:
                 break
 
@@ -233,8 +274,8 @@ class Subscription:
         Nothing is in hand now, so whatever lies before a partition's position is done.
         """
         behind: Offsets = {}
-        for partition in consumer.assignment():
-            end = consumer.highwater(partition)
+        ends = {partition: consumer.highwater(partition) for partition in consumer.assignment()}
+        for partition, end in ends.items():
             if end is not None and self._committed.get(partition, 0) < end:
                 with suppress(TimeoutError, KafkaError):
                     behind[partition] = await asyncio.wait_for(consumer.position(partition), _POSITION_SECONDS)
@@ -266,15 +307,6 @@ class Subscription:
 
     async def _on_message(self, message: KafkaAckableMessage) -> None:
         await self._on_batch(Batch(message, self._committed))
-
-
-def _count(found: Mapping[KafkaPartition, Sequence[Any]]) -> int:
-    return sum(map(len, found.values()))
-
-
-def _add(found: dict[KafkaPartition, list[Any]], more: Mapping[KafkaPartition, Sequence[Any]]) -> None:
-    for partition, records in more.items():
-        found.setdefault(partition, []).extend(records)
 
 
 async def _whole_message(message: KafkaAckableMessage) -> KafkaAckableMessage:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.partitioner import murmur2
 
 from integration.shared.conftest import ReadAll
 from shared.clock import SystemClock
@@ -100,6 +102,10 @@ def ends(kafka_bootstrap: str, topic: Topic) -> Callable[[], Any]:
             await consumer.stop()
 
     return read
+
+
+def partition_of(key: bytes) -> int:
+    return int((murmur2(key) & 0x7FFFFFFF) % PARTITIONS)
 
 
 async def publish(producer: KeyedProducer, topic: Topic, count: int, first: int = 0, **more: Any) -> list[bytes]:
@@ -278,12 +284,12 @@ async def test_what_came_of_the_first_topic_is_not_lost_when_kafka_fails_for_the
 
     async def getmany(self: AIOKafkaConsumer, *partitions: TopicPartition, **options: Any) -> Any:
         nonlocal found, failures
-        if found and not partitions:
+        if found and len(partitions) > 1:
             found = False
             failures += 1
             raise KafkaError("of another partition")
         answer = await ask(self, *partitions, **options)
-        found = bool(partitions and answer)
+        found = found or bool(answer)
         return answer
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
@@ -292,6 +298,59 @@ async def test_what_came_of_the_first_topic_is_not_lost_when_kafka_fails_for_the
     await start(handled, first=topic.name, max_records=20)
     await eventually(handled.all_of(values), within=20)
     assert failures
+
+
+@pytest.mark.parametrize("topic_first", [False, True])
+async def test_a_damaged_batch_takes_nothing_from_other_partitions_and_does_not_keep_them_waiting(
+    start: Start, topic: Topic, producer: KeyedProducer, monkeypatch: pytest.MonkeyPatch, topic_first: bool
+) -> None:
+    mended, fails, unpack = False, 0, PartitionRecords.__next__
+
+    def damaged(self: PartitionRecords) -> Any:
+        nonlocal fails
+        if self._tp.partition == 3 and not mended:
+            fails += 1
+            raise CorruptRecordException("as a test wants it")
+        return unpack(self)
+
+    monkeypatch.setattr(PartitionRecords, "__next__", damaged)
+    handled: list[Record] = []
+
+    async def handle(records: Sequence[Record]) -> list[DeadLetter]:
+        handled.extend(records)
+        return []
+
+    def came(partitions: Container[int]) -> None:
+        values = [record.value for record in handled]
+        assert len(values) == len(set(values)), "nothing twice"
+        assert set(values) >= {value for value in backlog if partition_of(value) in partitions}
+
+    backlog = [b"v%d" % number for number in range(2_000)]
+    await producer.publish_all([Outgoing(topic.name, value, value) for value in backlog])
+    others = [number for number in range(PARTITIONS) if number != 3]
+    await start(handle, max_records=200, **({"first": topic.name} if topic_first else {}))
+    await eventually(lambda: came(others), within=20)
+    backlog += [b"w%d" % number for number in range(100)]
+    await producer.publish_all([Outgoing(topic.name, value, value) for value in backlog[-100:]])
+    await eventually(lambda: came(others), within=20)
+    assert fails > 1
+    assert not [record for record in handled if record.partition == 3]
+    mended = True
+    await eventually(lambda: came(range(PARTITIONS)), within=30)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
+async def test_whoever_publishes_may_compress(start: Start, topic: Topic, kafka_bootstrap: str, codec: str) -> None:
+    handled = Handled()
+    values = [b"v%d" % number for number in range(100)]
+    publisher = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, compression_type=codec)
+    await publisher.start()
+    try:
+        await asyncio.gather(*[await publisher.send(topic.name, value, key=value) for value in values])
+    finally:
+        await publisher.stop()
+    await start(handled)
+    await eventually(handled.all_of(values), within=20)
 
 
 async def test_headers_that_are_no_text_harm_nobody(start: Start, topic: Topic, producer: KeyedProducer) -> None:

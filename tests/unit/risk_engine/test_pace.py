@@ -23,10 +23,14 @@ async def test_between_two_batches_there_is_folding_still() -> None:
         assert pace.folding
 
 
-async def test_folding_ends_with_a_batch_of_a_few() -> None:
+async def test_a_few_records_between_two_batches_change_nothing() -> None:
     pace = Pace(SystemClock())
     with pace.fold(FOLDING_RECORDS):
         pass
+    with pace.fold(1):
+        assert pace.folding
+    assert pace.folding
+    await asyncio.sleep(NEXT_SECONDS * 1.1)
     with pace.fold(1):
         assert not pace.folding
     assert not pace.folding

@@ -25,12 +25,14 @@ class Pace:
     @contextmanager
     def fold(self, records: int) -> Iterator[None]:
         """So many records are in hand meanwhile; whoever settles is woken then."""
-        many = records >= FOLDING_RECORDS
-        self._folding_until = math.inf if many else 0.0
+        many = records >= FOLDING_RECORDS  # few between two large batches change nothing
+        if many:
+            self._folding_until = math.inf
         try:
             yield
         finally:
-            self._folding_until = self._clock.monotonic() + NEXT_SECONDS if many else 0.0
+            if many:
+                self._folding_until = self._clock.monotonic() + NEXT_SECONDS
             self._woken.set()
 
     @property

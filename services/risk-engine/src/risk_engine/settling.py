@@ -84,6 +84,9 @@ class Settler:
         self._pace = Pace(clock)
         self._turns, self._turns_beside = Turns(clock), Turns(clock)
         self._crowds: frozenset[str] = frozenset()
+        """Organizations that are settled in their turn, not beside the others."""
+        self._passed_over: frozenset[str] = frozenset()
+        """Organizations with too many timelines to be settled beside."""
         self._failing_since: float | None = None
         self._moved_at: float | None = None
 
@@ -159,18 +162,24 @@ class Settler:
         Of a backlog only those of organizations with many: what little the others have is settled beside it.
         """
         folding = self._pace.folding
-        dirty = await self._waiting(homes, LOOK_FOLDING if folding else LOOK)
+        look = LOOK_FOLDING if folding else LOOK
+        dirty = await self._waiting(homes, look)
         if not dirty:
-            self._crowds = frozenset()
+            self._crowds = self._passed_over = frozenset()
             return await self._turns.ended()
-        self._crowds = _with_more_than(CROWD, dirty) if folding or len(dirty) >= BATCH else frozenset()
-        crowded = [t for t in dirty if t["organization_id"] in self._crowds]
-        if folding:
-            crowded = await self._of_few(crowded, homes)
+        turn = dirty
+        self._crowds = frozenset()
+        if folding or len(dirty) >= BATCH:
+            self._crowds = _with_more_than(CROWD, dirty) | self._passed_over
+            turn = [t for t in dirty if t["organization_id"] in self._crowds]
+            if turn and folding:
+                turn = await self._of_few(turn, homes)
+            elif not turn and len(dirty) == look:  # many organizations with a few each, and the others beside them
+                self._crowds, turn = _with_more_than(0, dirty), dirty
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
         ahead = self._failing_since is None  # while a fault lasts, a round ends as its writes do
-        await self._turns.take(crowded or dirty, self._settled, self._write, parts, ahead=ahead)
+        await self._turns.take(turn or dirty, self._settled, self._write, parts, ahead=ahead)
         return True
 
     async def _of_few(self, crowded: list[dict[str, Any]], homes: Sequence[int]) -> list[dict[str, Any]]:
@@ -192,10 +201,12 @@ class Settler:
         homes, backlog = self._homes(), self._crowds
         if not backlog or not homes:
             return
+        passed_over: frozenset[str] = frozenset()
         dirty = await self._waiting(homes, BATCH, besides=backlog)
         while more := _with_more_than(MANY_BESIDE, dirty):
-            backlog |= more
-            dirty = await self._waiting(homes, BATCH, besides=backlog)
+            passed_over |= more
+            dirty = await self._waiting(homes, BATCH, besides=backlog | passed_over)
+        self._passed_over = passed_over
         await self._turns_beside.take(dirty, self._settled, self._write)
 
     async def _waiting(
