@@ -13,7 +13,7 @@ from risk_engine.changes import Change
 from risk_engine.computing import Computed, Inputs, in_a_thread
 from risk_engine.pace import FOLDING_RECORDS
 from risk_engine.settlement import Addition, Settled
-from risk_engine.settling import CROWD, Settler
+from risk_engine.settling import CROWD, MANY_BESIDE, Settler
 from risk_engine.store.settlements import CONTRIBUTIONS, MongoSettlementStore
 from risk_engine.store.standings import RETIRED_FOR, MongoStandingStore
 from risk_engine.store.timelines import MongoTimelineStore
@@ -395,6 +395,60 @@ async def test_while_much_is_folded_few_organizations_have_their_turn_at_once(
             await each.close()
 
 
+async def test_where_many_organizations_have_a_few_each_the_others_do_not_wait_for_all_of_them(
+    client: DatabaseClient, clinic: Clinic, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_engine.settling.LOOK_FOLDING", 40)
+    others = [Clinic(client, f"{unique_name}_{number}") for number in range(4)]
+    gate = GatedComputing(others[0].id)
+    settler = clinic.settler(compute=gate)
+    try:
+        for each in others:
+            await each.open()
+            clinic.homes += each.homes
+        for first in (0, 20):  # nobody has many of those that waited longest
+            for each in others:
+                await each.contacts(20, first)
+        await clinic.contacts(1)
+        with settler.fold(FOLDING_RECORDS):
+            settling = asyncio.create_task(settler.settle_dirty(clinic.homes))
+            await asyncio.wait_for(gate.reached.wait(), 30)
+            await settler.settle_beside_crowds()
+            assert await clinic.assessed() == 1
+            gate.goes_on.set()
+            await settling
+        await clinic.settle(settler)
+        assert [await each.assessed() for each in others] == [40] * len(others)
+    finally:
+        for each in others:
+            await each.close()
+
+
+async def test_who_waited_longest_has_a_turn_also_with_too_many_others_to_be_settled_beside(
+    client: DatabaseClient, clinic: Clinic, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_engine.settling.LOOK_FOLDING", 2 * CROWD)
+    large = Clinic(client, f"{unique_name}_large")
+    settler = clinic.settler()
+    try:
+        await large.open()
+        clinic.homes += large.homes
+        await clinic.contacts(10)
+        await large.contacts(20 * CROWD)
+        await clinic.contacts(MANY_BESIDE, first=10)
+        with settler.fold(FOLDING_RECORDS):
+            rounds = 0
+            while await clinic.assessed() < 10:
+                await settler.settle_dirty(clinic.homes)
+                await settler.settle_beside_crowds()
+                rounds += 1
+        assert rounds <= 3, "not after all that wait"
+        await clinic.settle(settler)
+        assert [await each.assessed() for each in (clinic, large)] == [10 + MANY_BESIDE, 20 * CROWD]
+    finally:
+        await large.close()
+
+
 async def test_while_the_last_results_are_written_the_next_are_computed(
     client: DatabaseClient, clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -552,9 +606,12 @@ async def test_while_more_is_folded_a_patient_without_a_record_waits_for_it(
         assert await waiting() == set()
     monkeypatch.undo()
     await clinic.visit("unrecorded", 2, days_ago=10)
-    with settler.fold(1):
+
+    async def nobody_waits() -> None:  # soon after the last large batch
         await clinic.settle(settler)
-    assert await waiting() == set()
+        assert await waiting() == set()
+
+    await eventually(nobody_waits, within=10)
 
 
 async def test_settings_that_changed_are_no_newer_fact(client: DatabaseClient, clinic: Clinic) -> None:
