@@ -306,6 +306,25 @@ async def test_what_one_that_was_late_folds_into_an_erased_timeline_is_never_cou
     assert list((await clinic.results())[0]) == list(anonymous)
 
 
+async def test_an_erased_patient_is_gone_from_results_of_earlier_settings_too(
+    client: DatabaseClient, clinic: Clinic
+) -> None:
+    for patient in ("p", "q"):
+        await clinic.contact(patient, 1)
+    await clinic.settle()
+    await clinic.change_settings()
+    await clinic.build()
+    assert [retired["generation"] for retired in (await clinic.standing())["retired"]] == [1]
+    await clinic.erase("p")
+    await clinic.settle()
+    for collection in ("assessments", CONTRIBUTIONS):
+        held = {each["_id"] for each in await client[DATABASE][collection].find({}, {"_id": 1}).to_list()}
+        assert not held & {f"{clinic.id}|{generation}|p" for generation in (1, 2)}
+        assert held >= {f"{clinic.id}|{generation}|q" for generation in (1, 2)}
+    await clinic.discard()
+    assert len(await clinic.timelines()) == 2
+
+
 async def test_what_is_folded_after_a_removal_goes_with_the_next_look(clinic: Clinic) -> None:
     await clinic.contact("p", 1)
     await clinic.settle()

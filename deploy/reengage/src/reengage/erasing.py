@@ -142,6 +142,6 @@ async def _is_settling_erased(control: Control, organization_id: str) -> bool:
 
 async def _results(control: Control, patients: tuple[str, ...], organization_id: str) -> list[str]:
     standing = await control.client[DATABASE][STANDINGS].find_one({"_id": organization_id}) or {}
-    parts = [standing, standing.get("building") or {}]
+    parts = [standing, standing.get("building") or {}, *standing.get("retired", ())]
     generations = [part["generation"] for part in parts if "generation" in part]
     return [f"{organization_id}|{number}|{patient}" for number in generations for patient in patients]

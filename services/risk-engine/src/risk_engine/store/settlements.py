@@ -219,6 +219,7 @@ class MongoSettlementStore:
 
     async def mark_settled(self, timelines: Sequence[Document]) -> None:
         """They are dirty no longer, unless they changed meanwhile; erased ones are gone for good."""
+        await self._delete_of_retired([t for t in timelines if "erased" in t])
         same: dict[tuple[int, bool], list[str]] = {}
         for t in timelines:
             same.setdefault((t["revision"], "erased" in t), []).append(t["_id"])
@@ -228,6 +229,22 @@ class MongoSettlementStore:
             updates.append(DeleteMany(of) if erased else UpdateMany(of, {"$unset": {"dirty": "", "failed": ""}}))
         if updates:
             await self._timelines.bulk_write(updates, ordered=False)
+
+    async def _delete_of_retired(self, erased: Sequence[Document]) -> None:
+        """What generations that are served no longer hold of erased patients need not wait until these are deleted."""
+        if not erased:
+            return
+        organizations = sorted({t["organization_id"] for t in erased})
+        found = await self._standings.find({"_id": {"$in": organizations}}, {"retired.generation": 1}).to_list()
+        retired = {standing["_id"]: [each["generation"] for each in standing["retired"]] for standing in found}
+        ids = [
+            f"{scope(t['organization_id'], generation)}|{t['patient_id']}"
+            for t in erased
+            for generation in retired.get(t["organization_id"], ())
+        ]
+        if ids:
+            for collection in (self._assessments, self._contributions):
+                await collection.delete_many({"_id": {"$in": ids}})
 
     async def set_aside(self, timelines: Sequence[Document], errors: Mapping[str, str]) -> None:
         """They are not tried again before they change, or are rebuilt; what was settled of them before stands."""
