@@ -19,6 +19,7 @@ from risk_engine.settlement import Failed, Generation, Settled
 from rules.instants import DAY, parse_instant
 from rules.settings import rule_settings
 from shared.faults import TransientError
+from support.eventually import eventually
 
 NOW = parse_instant("2026-06-01T00:00:00Z")
 GENERATION = Generation("org", 1, rule_settings({"time_zone": "Australia/Sydney", "followup_days": {"*": 28}}))
@@ -114,6 +115,25 @@ async def test_killed_it_says_so_and_another_one_goes_on(processes: ComputingPro
     assert [type(one) for one in outcomes].count(TransientError) == 1
     computed = await asyncio.gather(*(processes(inputs) for _ in children))
     assert [len(one.outcomes) for one in computed] == [len(inputs.work)] * PROCESSES
+
+
+async def test_one_that_is_killed_while_it_starts_is_started_when_it_is_needed() -> None:
+    processes = ComputingProcesses()
+    starting = asyncio.create_task(processes.start())
+    await asyncio.sleep(0)
+
+    def begun() -> None:
+        assert _computing(os.getpid())
+
+    try:
+        await eventually(begun, within=10)
+        assert not starting.done()
+        os.kill(_computing(os.getpid())[-1], signal.SIGKILL)
+        await asyncio.wait_for(starting, 30)
+        for _ in range(2 * PROCESSES):
+            assert plain(await processes(inputs_of(3, {}))) == plain(await in_a_thread(inputs_of(3, {})))
+    finally:
+        await processes.stop()
 
 
 def test_it_ends_soon_after_the_one_it_works_for_was_killed() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -50,8 +51,8 @@ class ComputingProcesses:
         self._processes = [_Process() for _ in range(PROCESSES)]
 
     async def start(self) -> None:
-        """Starts them, so that the first backlog need not wait."""
-        await asyncio.gather(*(process.run(_nothing) for process in self._processes))
+        """Starts them, so that the first backlog need not wait; one that is killed meanwhile is started when it is needed."""
+        await asyncio.gather(*(process.start() for process in self._processes))
 
     async def stop(self) -> None:
         """Ends them; nothing is lost that was not yet written."""
@@ -78,6 +79,10 @@ class _Process:
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
         self.under_way = 0
+
+    async def start(self) -> None:
+        with suppress(TransientError):
+            await self.run(_nothing)
 
     async def stop(self) -> None:
         pool, self._pool = self._pool, None
