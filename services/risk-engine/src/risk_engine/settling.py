@@ -29,7 +29,7 @@ from shared.timelines import Document
 LOOK = 12_000
 """Timelines that changed, looked for at once and read in batches."""
 
-LOOK_FOLDING = 1_000
+LOOK_FOLDING = 1_500
 """Likewise while large batches are folded. More of it leaves facts waiting, less of it sums."""
 
 RENEWALS = 8_000
@@ -178,7 +178,7 @@ class Settler:
                 self._crowds, turn = _with_more_than(0, dirty), dirty
         # Folding goes on while one is written: then the fewest transactions are the least work.
         parts = 1 if folding else OVERLAPPING
-        ahead = self._failing_since is None  # while a fault lasts, a round ends as its writes do
+        ahead = not folding and self._failing_since is None  # while a fault lasts, a round ends as its writes do
         await self._turns.take(turn or dirty, self._settled, self._write, parts, ahead=ahead)
         return True
 
