@@ -28,7 +28,7 @@ MANY = 50
 """Timelines; fewer are computed sooner than they are sent elsewhere."""
 
 PROCESSES = 2
-"""As many as write at once (`turns.LANES`); each holds 60 to 100 MB."""
+"""As many as write at once (`turns.LANES`); each holds 60 to 120 MB."""
 
 REMEMBERED = 2_000
 """Patients of whom a process knows what they added last: a new fact changes little of it."""
