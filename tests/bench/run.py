@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the sections asked for, prints the table, and keeps it; 1 when a target was missed or not measured."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=SECTIONS, metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--quick", action="store_true", help="a smoke test on tiny numbers, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a smoke test on tiny numbers, a minute and a half")
     parser.add_argument("--minutes", type=float, default=15, help="end after so many minutes (15), ready or not")
     parser.add_argument("--forget", action="store_true", help="print only, keep nothing in the history")
     asked = parser.parse_args(arguments)
